@@ -22,6 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+# Inputs are clamped to this many standard deviations, in training as by the 16-bit input of the integer graphs.
+INPUT_LIMIT = 8.0
+
 
 @dataclass(frozen=True)
 class S0Config:
@@ -101,7 +104,7 @@ class S0(nn.Module):
         return self.lstm_eda(eda)[0], self.lstm_emg(emg)[0]
 
     def forward(self, eda: Tensor, emg: Tensor) -> Tensor:
-        """eda (B, T, eda_inputs), emg (B, T, emg_inputs), normalised float32 -> logits (B, classes)."""
+        """eda (B, T, eda_inputs), emg (B, T, emg_inputs), normalised float32 within +-INPUT_LIMIT -> logits (B, classes)."""
         return self.head(*self.hidden(eda, emg))
 
 
