@@ -110,11 +110,17 @@ class Prediction(Stamp):
 
 @dataclass(frozen=True)
 class Gap:
-    """`lost` frames of `epoch` from `first_seq` on never arrived."""
+    """`lost` frames of `epoch` from `first_seq` on did not reach the application.
+
+    `why`: "not_received" (lost on the way, or dropped by the band while there was no link or credit), "damaged" (bytes that
+    do not decode), "slow_consumer" (the application did not fetch them in time) or "band_restarted" (the rest of that
+    session is gone with the band's memory; `lost` is then the least it can be).
+    """
 
     epoch: int
     first_seq: int
     lost: int
+    why: str = "not_received"
 
 
 @dataclass(frozen=True)
