@@ -148,7 +148,7 @@ def wire_markdown() -> str:
     o = ["# The wire", "", "Generated from `sdk/nociband/spec/wire.toml` by `make gen`. Do not edit.", "",
          f"Version {SPEC.major}.{SPEC.minor}, specification hash `{SPEC.hash[:16]}`. A host refuses another major version. "
          "All integers are little-endian.", "", "## Attributes", "",
-         f"Service `{SPEC.service_uuid}`, advertised together with the name `{w['advertising']['name_prefix']} XXXX`.", "",
+         f"Service `{SPEC.service_uuid}`, advertised together with the name `{w['advertising']['name_prefix']}XXXX`.", "",
          "| characteristic | UUID | on the air (little-endian) | properties | security | |", "| --- | --- | --- | --- | --- | --- |"]
     o += [f"| {c.name} | `{c.uuid}` | `{c.uuid.bytes[::-1].hex()}` | {', '.join(c.properties)} | {c.security} | {c.doc} |"
           for c in SPEC.characteristics.values()]

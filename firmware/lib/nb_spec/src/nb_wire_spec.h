@@ -8,8 +8,8 @@
 #define NB_WIRE_MINOR 0u
 #define NB_ATT_MTU 247u
 #define NB_ATT_MTU_SIGNALS_MIN 185u
-#define NB_SPEC_HASH {0x55, 0xc5, 0x8d, 0xf4, 0xd0, 0x44, 0x3b, 0xc2}
-#define NB_NAME_PREFIX "Nociband"
+#define NB_SPEC_HASH {0x83, 0xf9, 0x5f, 0x78, 0xa4, 0x9c, 0xad, 0x80}
+#define NB_NAME_PREFIX "Nb"
 #define NB_ADVERTISING_INTERVAL_MS 100u
 #define NB_PAIRING_WINDOW_S 60u
 #define NB_PAIRING_FAILURES_MAX 3u
@@ -55,7 +55,7 @@ typedef struct __attribute__((packed)) {
     uint8_t kind; /* which record follows */
     uint8_t epoch; /* number of the session, modulo 256; filters, baseline, sequence and sample index start anew with it */
     uint32_t seq; /* frame number in this epoch, from 0, without holes: a hole is a lost frame */
-    uint64_t t_us; /* [us], device time at which the oldest sample of the frame was acquired; monotonic since boot */
+    uint64_t t_us; /* [us], device time at which the oldest sample of the frame was acquired (prediction: of the block that ends its window; status: when it was made); monotonic since boot */
 } nb_frame_header_t;
 #define NB_FRAME_HEADER_BYTES 14u
 _Static_assert(sizeof(nb_frame_header_t) == NB_FRAME_HEADER_BYTES, "nb_frame_header");
