@@ -63,8 +63,7 @@ if [ -n "${PIP_INDEX_URL:-}" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then UV_DEFAUL
 if [ -n "${PIP_CERT:-}" ] && [ -z "${SSL_CERT_FILE:-}" ]; then SSL_CERT_FILE=$PIP_CERT; export SSL_CERT_FILE; fi
 say "installing $(grep -c == $pins) pinned packages ($pins)"
 VIRTUAL_ENV=$PWD/.venv UV_LINK_MODE=${UV_LINK_MODE:-hardlink} .venv/bin/uv pip install --quiet --compile-bytecode --no-deps $torch -r "$pins"
-VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --no-deps --no-build-isolation-package nociband -e . 2>/dev/null ||
-    VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --no-deps -e .
+VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --no-deps -e .
 echo "$key" >$stamp
 if [ "$what" = all ]; then cat requirements-demo.txt pyproject.toml host_tools/setup.sh | sha256sum | cut -d' ' -f1 >.venv/.installed-demo; fi
 say "done"

@@ -27,6 +27,7 @@ def build_app() -> typer.Typer:
     """The typer application with every command module registered under its name."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                       help="Nociband: tools for a pain-monitoring research wristband. Not a medical device.")
+    app.callback()(lambda: None)  # keeps one command from becoming the whole application
     for module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda m: m.name):
         target = importlib.import_module(f"{commands.__name__}.{module.name}")
         app.command(module.name.replace("_", "-"))(target.command)
@@ -51,3 +52,7 @@ def main() -> None:
 def _say(message: object, status: int) -> int:
     print(f"nociband: {message}", file=sys.stderr)
     return status
+
+
+if __name__ == "__main__":
+    main()

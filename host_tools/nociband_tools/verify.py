@@ -1,0 +1,182 @@
+"""Holds a session against the truth: what was fed, what the integer twin makes of it, what the reference kernels predict.
+
+In: what the host received (records), what the emulator handed to the band (fed.bin), the model's folder. Out: an Account.
+Nothing here is told what the answer should be: every figure is computed from the bytes on both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from nociband.inference import Model
+from nociband.windows import WindowTwin
+
+from nociband.dsp import Twin
+from nociband.records import FeatureBlock, Gap, MotionBlock, Prediction, Record, SignalBlock, Status
+from nociband.spec import SPEC
+
+_SLOT = SPEC.messages["samples"].layout
+_SLOT_DTYPE = np.dtype([(f.name, f.dtype, (f.count,) if f.count > 1 else ()) for f in _SLOT.fields])
+_BLOCK = 40
+_EVERY = SPEC.features["window"]["predict_every_frames"]
+
+
+@dataclass
+class Received:
+    """What one epoch brought to the host, in order of arrival."""
+
+    signals: list[SignalBlock] = field(default_factory=list)
+    motion: list[MotionBlock] = field(default_factory=list)
+    features: list[FeatureBlock] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    status: Status | None = None
+
+    def add(self, record: Record) -> None:
+        """File a record under its kind."""
+        match record:
+            case SignalBlock():
+                self.signals.append(record)
+            case MotionBlock():
+                self.motion.append(record)
+            case FeatureBlock():
+                self.features.append(record)
+            case Prediction():
+                self.predictions.append(record)
+            case Gap():
+                self.gaps.append(record)
+            case Status():
+                self.status = record
+
+    def emg(self) -> np.ndarray:
+        """int16 (n, 2), as received."""
+        return np.concatenate([b.emg_counts for b in self.signals]) if self.signals else np.zeros((0, 2), np.int16)
+
+    def eda(self) -> np.ndarray:
+        """uint16 (n / 20,), as received."""
+        return np.concatenate([b.eda_counts for b in self.signals]) if self.signals else np.zeros(0, np.uint16)
+
+    def accel(self) -> np.ndarray:
+        """int16 (m, 3), as received."""
+        return np.concatenate([b.accel_mg for b in self.motion]) if self.motion else np.zeros((0, 3), np.int16)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What holds and what does not. `problems` says in words what differs, empty when all is well."""
+
+    samples_fed: int
+    samples_received: int
+    samples_sha256_fed: str
+    samples_sha256_received: str
+    features_compared: int
+    features_differing: int
+    predictions: int
+    predictions_valid: int
+    predictions_compared: int
+    predictions_differing: int
+    underruns: int
+    frames_lost: int
+    problems: tuple[str, ...]
+
+    @property
+    def samples_sha256_equal(self) -> bool:
+        """The same counts in the same order on both sides, and some at all."""
+        return self.samples_received > 0 and self.samples_sha256_fed == self.samples_sha256_received
+
+    @property
+    def features_equal_host(self) -> bool:
+        """Every feature of the band is the twin's."""
+        return self.features_compared > 0 and self.features_differing == 0
+
+    @property
+    def predictions_equal_host(self) -> bool:
+        """Every prediction of the band is the reference kernels' on the twin's features."""
+        return self.predictions_compared > 0 and self.predictions_differing == 0
+
+    @property
+    def whole(self) -> bool:
+        """All equal, nothing lost, no underrun."""
+        return not self.problems
+
+
+def fed_samples(path: Path, emg_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `emg_samples` EMG samples, int16 (n, 2), and their EDA, uint16 (n / 20,), that the emulator handed over."""
+    slots = np.frombuffer(path.read_bytes()[: emg_samples // 20 * _SLOT.size], _SLOT_DTYPE)
+    return slots["emg_counts"].reshape(-1, 2), slots["eda_counts"].reshape(-1)
+
+
+def sha256_of_counts(emg: np.ndarray, eda: np.ndarray) -> str:
+    """Hex digest over the EMG counts, then the EDA counts, little-endian."""
+    return hashlib.sha256(emg.astype("<i2").tobytes() + eda.astype("<u2").tobytes()).hexdigest()
+
+
+def twin_features(emg: np.ndarray, eda: np.ndarray) -> np.ndarray:
+    """Features of whole blocks by the integer twin from a fresh reset: int16 (blocks, 6)."""
+    twin = Twin()
+    blocks = len(emg) // _BLOCK
+    rows = [twin.block(emg[i * _BLOCK:(i + 1) * _BLOCK], eda[2 * i:2 * i + 2]) for i in range(blocks)]
+    return np.array(rows, np.int16).reshape(blocks, len(SPEC.model_inputs))
+
+
+def _differing_features(received: Received, expected: np.ndarray) -> tuple[int, int]:
+    compared = differing = 0
+    for block in received.features:
+        for offset, row in enumerate(block.features):
+            at = block.frame_index + offset
+            compared += 1
+            differing += at >= len(expected) or not np.array_equal(row, expected[at])
+    return compared, differing
+
+
+def _differing_predictions(received: Received, features: np.ndarray, model: Model) -> tuple[int, int]:
+    """Replays the window stage and the model on the twin's features and compares logits, reasons and quality."""
+    emg, eda, accel = received.emg(), received.eda(), received.accel()
+    by_frame = {p.frame_index: p for p in received.predictions}
+    window, scales = WindowTwin(), model.manifest.input_scales
+    compared = differing = 0
+    for i in range(min(len(features), len(accel) // 2)):
+        window.push(emg[i * _BLOCK:(i + 1) * _BLOCK], eda[2 * i:2 * i + 2], accel[2 * i:2 * i + 2], features[i], False)
+        if (i + 1) % _EVERY:
+            continue
+        compared += 1
+        said = by_frame.get(i)
+        expected = tuple(int(v) for v in model.logits(window.input(scales))) if window.full else ()
+        names = SPEC.flag_names("no_score", window.why())
+        same = said is not None and tuple(said.logits) == expected and set(said.why) == set(names) \
+            and round(said.quality * 100) == window.quality_percent()
+        differing += not same
+    return compared, differing
+
+
+def verify(received: Received, fed: Path, model_dir: Path) -> Account:
+    """Compare one whole epoch. Raises nothing for a difference: that is what the Account says."""
+    emg, eda = received.emg(), received.eda()
+    taken = received.status.samples_taken if received.status else 0
+    fed_emg, fed_eda = fed_samples(fed, taken)
+    features = twin_features(emg, eda)
+    compared, differing = _differing_features(received, features)
+    p_compared, p_differing = _differing_predictions(received, features, Model.load(model_dir))
+    lost = sum(g.lost for g in received.gaps)
+    underruns = received.status.underruns if received.status else 0
+    hashes = sha256_of_counts(fed_emg, fed_eda), sha256_of_counts(emg, eda)
+    problems = []
+    if received.status is None:
+        problems.append("the band never sent its final status")
+    if not len(emg) or hashes[0] != hashes[1]:
+        problems.append(f"samples received ({len(emg)}) are not the samples fed ({len(fed_emg)})")
+    if differing or not compared:
+        problems.append(f"{differing} of {compared} feature frames differ from the integer twin")
+    if compared < taken // _BLOCK - 4:
+        problems.append(f"only {compared} of {taken // _BLOCK} feature frames arrived")
+    if p_differing or not p_compared:
+        problems.append(f"{p_differing} of {p_compared} predictions differ from LiteRT's reference kernels")
+    if lost:
+        problems.append(f"{lost} frames were lost")
+    if underruns:
+        problems.append(f"{underruns} underruns")
+    return Account(len(fed_emg), len(emg), *hashes, compared, differing, len(received.predictions),
+                   sum(1 for p in received.predictions if not p.why), p_compared, p_differing, underruns, lost, tuple(problems))

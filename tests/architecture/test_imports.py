@@ -1,0 +1,115 @@
+"""Who may import whom: the two tables of the architecture, enforced on the source as it stands.
+
+Reads every import statement (also inside functions) of the Python packages and every #include of the firmware.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SDK, CONVERTERS, HOST_TOOLS = ROOT / "sdk/nociband", ROOT / "converters/nociband_convert", ROOT / "host_tools/nociband_tools"
+
+_BASE = {"spec", "errors", "records"}
+_SIGNALS = _BASE | {"signals", "dsp"}
+# room -> rooms inside the project that it may import (its own room is always allowed)
+ROOMS = {
+    "errors": set(), "spec": {"errors"}, "records": {"spec", "errors"}, "manifest": _BASE,
+    "signals": _SIGNALS, "dsp": _SIGNALS,
+    "windows": _SIGNALS,
+    "models": _SIGNALS | {"windows", "vision", "audio"},
+    "training": _SIGNALS | {"windows", "vision", "audio", "models", "manifest"},
+    "inference": _BASE | {"manifest"},
+    "wire": _BASE | {"manifest"},
+    "band": _BASE | {"wire", "manifest"},
+    "vision": _BASE | {"inference", "audio"}, "audio": _BASE | {"inference"},
+    "fusion": _BASE | {"inference", "vision"}, "store": _BASE | {"inference", "wire", "manifest"},
+}
+CONVERTERS_MAY = _BASE | {"dsp", "windows", "models", "inference", "manifest"}
+# third-party module -> rooms that may import it
+THIRD_PARTIES = {
+    "scipy": {"dsp", "signals", "training"},
+    "torch": {"models", "training", "converters"},
+    "tensorflow": {"converters"}, "tf_keras": {"converters"}, "onnx": {"converters"}, "onnx2tf": {"converters"},
+    "bleak": {"band", "host_tools/radio"},
+    "bumble": {"host_tools/radio"},
+    "cv2": {"vision"}, "mediapipe": {"vision"},
+    "fastapi": {"host_tools/monitor"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    """Absolute dotted names that a file imports, with `from a import b` as a.b."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import; the project writes absolute ones"
+            names |= {f"{node.module}.{a.name}" for a in node.names}
+    return names
+
+
+def _room(path: Path) -> str:
+    for base, prefix in ((SDK, ""), (CONVERTERS, "converters"), (HOST_TOOLS, "host_tools")):
+        if path.is_relative_to(base):
+            first = path.relative_to(base).parts[0].removesuffix(".py")
+            return first if not prefix else prefix if prefix == "converters" else f"{prefix}/{first}"
+    raise AssertionError(path)
+
+
+def _files() -> list[Path]:
+    return [p for base in (SDK, CONVERTERS, HOST_TOOLS) for p in sorted(base.rglob("*.py")) if p.name != "__init__.py" or p.stat().st_size]
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_room_may(path: Path) -> None:
+    room = _room(path)
+    for name in _imports(path):
+        top, *rest = name.split(".")
+        if top == "nociband" and rest and not room.startswith("host_tools") and path != SDK / "__init__.py":
+            allowed = CONVERTERS_MAY if room == "converters" else ROOMS[room] | {room}
+            assert rest[0] in allowed, f"{path}: {room} may not import nociband.{rest[0]}"
+        assert top not in ("nociband_tools", "nociband_convert") or room.startswith(("host_tools", "converters")), \
+            f"{path}: the SDK does not import tools"
+        if top in THIRD_PARTIES:
+            assert room in THIRD_PARTIES[top], f"{path}: {top} belongs to {sorted(THIRD_PARTIES[top])}"
+
+
+def test_importing_nociband_needs_no_extra() -> None:
+    heavy = ["torch", "tensorflow", "cv2", "bumble", "scipy", "mediapipe", "fastapi", "ai_edge_litert", "bleak"]
+    code = f"import sys, nociband, nociband.records, nociband.wire; print([m for m in {heavy!r} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+_LIB_ORDER = ["nb_spec", "nb_dsp", "nb_window", "nb_nn", "nb_model", "nb_bridge", "nb_wire", "nb_store", "nb_band"]
+_C_STANDARD = {"stdint.h", "stdbool.h", "stddef.h", "string.h", "limits.h", "assert.h", "inttypes.h", "math.h"}
+_FORBIDDEN_C = re.compile(r"\b(malloc|calloc|realloc|free|printf)\s*\(")
+
+
+def _libs() -> list[Path]:
+    return sorted(p for p in (ROOT / "firmware/lib").rglob("*") if p.suffix in (".c", ".h"))
+
+
+def test_firmware_libraries_exist() -> None:
+    assert {p.relative_to(ROOT / "firmware/lib").parts[0] for p in _libs()} >= {"nb_spec", "nb_dsp", "nb_window", "nb_nn", "nb_wire", "nb_band"}
+
+
+@pytest.mark.parametrize("path", _libs(), ids=lambda p: p.name)
+def test_a_firmware_library_includes_only_c11_and_earlier_libraries(path: Path) -> None:
+    lib = path.relative_to(ROOT / "firmware/lib").parts[0]
+    text = path.read_text("utf-8")
+    owners = {p.name: p.relative_to(ROOT / "firmware/lib").parts[0] for p in _libs() if p.suffix == ".h"}
+    for name in re.findall(r'#\s*include\s*[<"]([^>"]+)[>"]', text):
+        if name in _C_STANDARD:
+            assert name != "math.h", f"{path}: no floating point on the band's path"
+            continue
+        assert name in owners, f"{path}: includes {name}, which no library has"
+        assert _LIB_ORDER.index(owners[name]) <= _LIB_ORDER.index(lib), f"{path}: {lib} may not include {name} of {owners[name]}"
+    assert not _FORBIDDEN_C.search(re.sub(r"/\*.*?\*/", "", text, flags=re.S)), f"{path}: no heap and no printf in portable libraries"
