@@ -1,0 +1,225 @@
+"""Runs the demo: emulated band -> virtual radio -> SDK -> face and fusion -> monitor, then checks every byte of the session.
+
+In: a Plan. Out: build/demo/summary.json and the exit status (0 only when all is equal and nothing was lost).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from nociband.errors import BandError, NocibandError
+from nociband.records import FusedPrediction, Prediction, SignalBlock
+from nociband_tools.demo.band_process import EmulatedBand, emulated_band
+from nociband_tools.demo.plan import Plan
+from nociband_tools.live import Live, LiveState
+from nociband_tools.verify import Account, Received, verify
+
+FIRST_SAMPLE_TIMEOUT_S = 30.0
+# The first score comes after 20 s of baseline; the rest is for one prediction a second and the start.
+VALID_PREDICTIONS_LATE_S = 25
+
+
+@dataclass
+class Collected:
+    """What reached the application during the run."""
+
+    received: Received = field(default_factory=Received)
+    latencies_ms: list[float] = field(default_factory=list)
+    face_updates: int = 0
+    fused_updates: int = 0
+    state: LiveState | None = None
+    first_sample: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: asyncio.Event = field(default_factory=asyncio.Event)
+    last_prediction: Prediction | None = None
+
+    def take(self, record: Any) -> None:
+        """File one live record."""
+        if isinstance(record, LiveState):
+            self.state = record
+            if record.link in ("lost", "failed"):
+                self.trouble.set()
+        elif isinstance(record, FusedPrediction):
+            self.fused_updates += record.band_weight > 0 and record.face_weight > 0
+        elif type(record).__name__ == "FaceMeasures":
+            self.face_updates += 1
+        else:
+            self.received.add(record)
+            if isinstance(record, SignalBlock):
+                self.latencies_ms.append((time.time() - record.host_time_s) * 1e3)
+                self.first_sample.set()
+            elif isinstance(record, Prediction):
+                self.last_prediction = record
+
+
+def _connector(ready: dict[str, Any], keys: Path):
+    """What Live calls to reach the emulated band over the virtual radio."""
+    from nociband.band import Band, find_band
+    from nociband_tools.radio.client import virtual_backend
+
+    @contextlib.asynccontextmanager
+    async def connect(ask) -> AsyncIterator[Any]:
+        async with virtual_backend(ready["hci"], keys=keys) as backend:
+            found = await find_band(timeout_s=10, backend=backend)
+            async with Band.connect(found, passkey=ask, backend=backend) as band:
+                yield band
+
+    return connect
+
+
+async def _collect(live: Live, collected: Collected) -> None:
+    subscription = live.subscribe(limit=None)
+    async for record in subscription:
+        collected.take(record)
+
+
+async def _wait_first(collected: Collected, band: EmulatedBand) -> None:
+    waits = [asyncio.create_task(e.wait()) for e in (collected.first_sample, collected.trouble, band.exited)]
+    try:
+        await asyncio.wait(waits, timeout=FIRST_SAMPLE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for w in waits:
+            w.cancel()
+    if collected.first_sample.is_set():
+        return
+    if band.exited.is_set():
+        raise BandError(f"the emulated band ended before it sent a sample; its log is {band.state / 'firmware.log'}")
+    message = collected.state.message if collected.state else ""
+    raise BandError(f"no sample in {FIRST_SAMPLE_TIMEOUT_S:g} s. {message}".strip())
+
+
+def _line(collected: Collected) -> str:
+    p = collected.last_prediction
+    if p is None:
+        return "waiting for the first window"
+    if p.why:
+        return "no score: " + ", ".join(w.replace("_", " ") for w in p.why)
+    return f"score {p.score:.1f}/10" if p.score is not None else f"{p.label} ({p.probabilities.max():.0%})"
+
+
+async def _run_for(seconds: float, collected: Collected, band: EmulatedBand, console: Console) -> bool:
+    """Wait with progress; True when the time is over, False when the band was lost before."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[now]}"))
+    begin, spoken = time.monotonic(), 0.0
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("running", total=seconds or None, now="")
+        while not seconds or time.monotonic() - begin < seconds:
+            if collected.trouble.is_set() or band.exited.is_set():
+                return False
+            await asyncio.sleep(0.2)
+            elapsed = time.monotonic() - begin
+            progress.update(task, completed=elapsed, now=_line(collected))
+            if not console.is_terminal and elapsed - spoken >= 10:
+                spoken = elapsed
+                console.print(f"  {elapsed:3.0f} s  {_line(collected)}")
+    return True
+
+
+def _percentile(values: list[float], q: float) -> float | None:
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(len(ordered) * q))], 2) if ordered else None
+
+
+def summarise(plan: Plan, ready: dict[str, Any], collected: Collected, account: Account, seconds: float) -> dict[str, Any]:
+    """The summary of a run, as it is written to summary.json."""
+    simulated = list(dict.fromkeys([*ready.get("simulated", []), *(collected.state.simulated if collected.state else ())]))
+    return {
+        "band": plan.band, "source": ready.get("source", plan.source), "model": plan.model, "seconds": round(seconds, 1),
+        "samples_fed": account.samples_fed, "samples_received": account.samples_received,
+        "samples_sha256_equal": account.samples_sha256_equal, "underruns": account.underruns,
+        "predictions": account.predictions, "predictions_valid": account.predictions_valid,
+        "features_equal_host": account.features_equal_host, "predictions_equal_host": account.predictions_equal_host,
+        "frames_lost": account.frames_lost, "face_updates": collected.face_updates, "fused_updates": collected.fused_updates,
+        "latency_ms_p50": _percentile(collected.latencies_ms, 0.5), "latency_ms_p99": _percentile(collected.latencies_ms, 0.99),
+        "simulated": simulated, "problems": list(account.problems), "account": asdict(account),
+    }
+
+
+def problems_of(plan: Plan, summary: dict[str, Any], whole: bool) -> list[str]:
+    """Everything that keeps the exit status from being 0."""
+    problems = list(summary["problems"])
+    if not whole:
+        problems.append("the band was lost before the time was over")
+    wanted = max(0, plan.seconds - VALID_PREDICTIONS_LATE_S)
+    if plan.seconds and summary["predictions_valid"] < wanted:
+        problems.append(f"{summary['predictions_valid']} valid predictions where at least {wanted:g} belong")
+    return problems
+
+
+async def run(plan: Plan, out: Path, *, face: str = "clip", port: int = 8600, monitor: bool = True, fault: str | None = None,
+              console: Console | None = None) -> int:
+    """Run the plan and write out/summary.json. Returns the exit status. Raises NocibandError when it cannot start."""
+    console = console or Console()
+    out.mkdir(parents=True, exist_ok=True)
+    state = out / "band"
+    console.print(f"[bold]Nociband demo[/] (research software, not a medical device)\n  band    {plan.band}, model {plan.model}"
+                  f"\n  source  {plan.source}: {plan.why}")
+    async with emulated_band(plan.band, plan.source, plan.model, state, fault=fault) as band:
+        for what in band.ready.get("simulated", []):
+            console.print(f"  simulated: {what}")
+        return await _with_band(plan, band, out, face, port, monitor, console)
+
+
+async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: str, port: int, monitor: bool, console: Console) -> int:
+    from nociband_tools.commands.monitor import face_source
+
+    keys = band.state / "host-keys.json"
+    keys.unlink(missing_ok=True)
+    live = Live(_connector(band.ready, keys), face=face_source(face), passkey=int(band.ready["passkey"]),
+                source=band.ready.get("source", plan.source), simulated=tuple(band.ready.get("simulated", ())))
+    collected = Collected()
+    tasks = [asyncio.create_task(_collect(live, collected))]
+    async with contextlib.AsyncExitStack() as stack:
+        if monitor:
+            from nociband_tools.monitor.server import serving
+
+            console.print(f"  monitor {await stack.enter_async_context(serving(live, port=port))}")
+        runner = asyncio.create_task(live.run())
+        begin = time.monotonic()
+        try:
+            await _wait_first(collected, band)
+            begin = time.monotonic()
+            try:
+                whole = await _run_for(plan.seconds, collected, band, console)
+            except asyncio.CancelledError:      # Ctrl-C: the session so far is judged all the same
+                asyncio.current_task().uncancel()
+                whole = True
+            seconds = time.monotonic() - begin
+            await live.stop()
+            await asyncio.wait({runner}, timeout=15)
+        finally:
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=2)
+            for t in tasks:
+                t.cancel()
+    return _judge(plan, band, collected, out, seconds, whole, console)
+
+
+def _judge(plan: Plan, band: EmulatedBand, collected: Collected, out: Path, seconds: float, whole: bool, console: Console) -> int:
+    try:
+        account = verify(collected.received, band.fed, plan.model_dir)
+    except (NocibandError, OSError) as e:
+        raise BandError(f"the session cannot be checked: {e}") from e
+    summary = summarise(plan, band.ready, collected, account, seconds)
+    summary["problems"] = problems_of(plan, summary, whole)
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    for key, value in summary.items():
+        if key not in ("account", "problems", "simulated"):
+            console.print(f"  {key:24} {value}")
+    for problem in summary["problems"]:
+        console.print(f"  [bold red]PROBLEM[/] {problem}")
+    console.print(f"  summary in {out / 'summary.json'}: {'all equal, nothing lost' if not summary['problems'] else 'NOT well'}")
+    return 0 if not summary["problems"] else 1
+
+
+__all__ = ["Collected", "problems_of", "run", "summarise"]
