@@ -142,7 +142,7 @@ class FaceMeasures:
     """Geometric pain-related measures of one video frame, each 0-1; all None without a face.
 
     `score` is the measures' 0-10 estimate (relative to the person's own neutral face), `quality` 0-1, `why` the reasons
-    for a missing score.
+    for a missing score. `source` says where the frames came from; it begins with "synthetic" for the made clip.
     """
 
     host_time_s: float
@@ -154,6 +154,7 @@ class FaceMeasures:
     score: float | None
     quality: float
     why: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True)

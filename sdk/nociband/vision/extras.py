@@ -1,0 +1,52 @@
+"""Imports OpenCV, MediaPipe and scikit-image when vision first needs them, and says which extra has them when they are missing.
+
+Every module of vision takes them from here, inside functions: `import nociband.vision` stays light, and the seconds that
+MediaPipe takes to import are spent in the worker thread and not in the event loop.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+
+from nociband.errors import EnvironmentProblem
+
+_ADVICE = "the face side needs {name}: pip install 'nociband[fusion]' (or `make setup`)"
+
+
+def opencv() -> ModuleType:
+    """`cv2`, on one thread and silent; raises EnvironmentProblem when it is not installed."""
+    # A damaged video is reported by our own DataError; FFmpeg's lines on stderr would only repeat it.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    cv2 = _need("cv2", "OpenCV")
+    cv2.setNumThreads(1)  # frames are small: a pool of threads costs more than it gives beside the emulated band
+    return cv2
+
+
+def face_mesh_module() -> ModuleType:
+    """`mediapipe.solutions.face_mesh`; raises EnvironmentProblem when MediaPipe is not installed."""
+    # MediaPipe imports TensorFlow where it finds it, for documentation decorators alone: 3 s and 300 MB. A None here makes
+    # that import fail as if TensorFlow were absent, which MediaPipe provides for.
+    hide = "tensorflow" not in sys.modules
+    if hide:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        return _need("mediapipe.python.solutions.face_mesh", "MediaPipe")
+    finally:
+        if hide:
+            sys.modules.pop("tensorflow", None)
+
+
+def astronaut():
+    """scikit-image's public-domain portrait of Eileen Collins (NASA), uint8 RGB (512, 512, 3), out of its wheel."""
+    return _need("skimage.data", "scikit-image").astronaut()
+
+
+def _need(module: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as e:  # also a wheel whose system library is missing
+        raise EnvironmentProblem(f"{_ADVICE.format(name=name)}; the import said: {e}") from e
