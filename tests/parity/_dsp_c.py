@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 from _clib import compile_libs, pointer, state_buffer
 
 

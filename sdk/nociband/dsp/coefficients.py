@@ -1,7 +1,8 @@
 """Quantised filter sections of features.toml, without SciPy: the band's header and the twin read the same integers.
 
 A second-order Butterworth section by the bilinear transform with pre-warping (Oppenheim and Schafer, Discrete-Time Signal
-Processing, section 7.1), each coefficient rounded to Q30. Tests compare it with scipy.signal.butter.
+Processing, section 7.1), rounded to Q30. b1 follows from the others, so that rounding leaves the gain at 0 Hz exact: 1 for a low-pass,
+and 0 for a high-pass, which lets no electrode offset through. Tests compare them with scipy.signal.butter.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ def butterworth_section(cutoff_hz: float, rate_hz: float, kind: str) -> Section:
     k = math.tan(math.pi * cutoff_hz / rate_hz)
     norm = 1 / (1 + math.sqrt(2) * k + k * k)
     b0 = norm * (k * k if kind == "low" else 1)
-    b1 = 2 * b0 if kind == "low" else -2 * b0
     a1, a2 = 2 * (k * k - 1) * norm, (1 - math.sqrt(2) * k + k * k) * norm
-    return tuple(round(v * 2**Q) for v in (b0, b1, b0, a1, a2))  # type: ignore[return-value]
+    b, a, c = round(b0 * 2**Q), round(a1 * 2**Q), round(a2 * 2**Q)
+    return b, (2**Q + a + c if kind == "low" else 0) - 2 * b, b, a, c
 
 
 def filter_tables() -> dict[str, Section]:

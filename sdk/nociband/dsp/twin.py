@@ -80,7 +80,7 @@ class _Section:
 
 
 def log2_fixed(value: np.ndarray) -> np.ndarray:
-    """log2(value) * 2**14 rounded down, as nb_dsp_log2: int64 of positive int64 (at most 1.25 units below the true value).
+    """log2(value) * 2**14 rounded down, as nb_dsp_log2: int64 of positive int64 (at most 1.001 units below the true value).
 
     Each squaring of a mantissa in [1, 2) doubles its logarithm, and the carry past 2 is the next bit.
     """

@@ -39,7 +39,7 @@ void nb_dsp_reset(nb_dsp_t *dsp);
 void nb_dsp_block(nb_dsp_t *dsp, const int16_t emg[NB_EMG_PER_BLOCK][NB_EMG_CHANNELS], const uint16_t eda[NB_EDA_PER_BLOCK],
                   int16_t features[NB_FEATURES]);
 
-/* log2(value) * 2^14, rounded down; at most 1.25 units below the true value. value > 0. */
+/* log2(value) * 2^14, rounded down; at most 1.001 units below the true value. value > 0. */
 #define NB_DSP_LOG2_Q 14
 int32_t nb_dsp_log2(uint64_t value);
 
