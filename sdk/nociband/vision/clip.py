@@ -26,21 +26,22 @@ _TIMES_S, _INTENSITIES = (0.0, 6.0, 7.5, 10.0, 11.5, PERIOD_S), (0.0, 0.0, 1.0, 
 _CROP = (5, 105, 240)  # y, x and side of the square around the face in the 512 x 512 picture
 _BROWS = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
 _UPPER_LIDS = (246, 161, 160, 159, 158, 157, 173, 466, 388, 387, 386, 385, 384, 398)
+_LID_FOLDS = (247, 30, 29, 27, 28, 56, 190, 467, 260, 259, 257, 258, 286, 414)  # each above its upper lid
 _LOWER_LIDS = (7, 163, 144, 145, 153, 154, 155, 249, 390, 373, 374, 380, 381, 382)
-_NOSE_WINGS = (98, 129, 327, 358, 64, 294, 48, 278, 2, 97, 326)
+_LOWER_NOSE = (98, 129, 327, 358, 64, 294, 48, 278, 2, 97, 326, 1, 4, 5, 19, 94, 44, 274, 45, 275, 220, 440, 115, 344, 49, 279)
 _UPPER_LIP = (40, 39, 37, 0, 267, 269, 270, 80, 81, 82, 13, 312, 311, 310)
 _LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324, 146, 91, 181, 84, 17, 314, 405, 321, 375)
 _CHIN = (152, 148, 377, 176, 400, 171, 396, 175, 199, 200, 18, 83, 313)
 
 # act: landmarks that move, by how much at intensity 1 (right, down; in inter-ocular distances), and how far neighbours follow
 _MOVES = {
-    "brow_lowering": (_BROWS, (0.0, 0.12), 0.10),
-    "nose_wrinkling": (_NOSE_WINGS, (0.0, -0.09), 0.08),
-    "upper_lip_raising": (_UPPER_LIP, (0.0, -0.09), 0.06),
+    "brow_lowering": (_BROWS, (0.0, 0.14), 0.10),
+    "nose_wrinkling": (_LOWER_NOSE, (0.0, -0.13), 0.10),
+    "upper_lip_raising": (_UPPER_LIP, (0.0, -0.11), 0.06),
     "mouth_opening": (_LOWER_LIP + _CHIN, (0.0, 0.30), 0.10),
 }
 _STAYS = {
-    "brow_lowering": (*_UPPER_LIDS, *_LOWER_LIDS, 33, 133, 362, 263),
+    "brow_lowering": (*_UPPER_LIDS, *_LID_FOLDS, *_LOWER_LIDS, 33, 133, 362, 263),
     "nose_wrinkling": (33, 133, 362, 263, 61, 291, *_UPPER_LIP),
     "upper_lip_raising": (2, 97, 326, 98, 327, 61, 291, *_LOWER_LIP),
     "mouth_opening": (61, 291, *_UPPER_LIP),
@@ -99,8 +100,8 @@ class Clip:
         """How far each landmark moves, float64 (468, 2) in pixels."""
         shift = np.zeros_like(self._points)
         if act == "eye_closing":
-            upper, lower = list(_UPPER_LIDS), list(_LOWER_LIDS)
-            shift[upper] = level * _CLOSING * (self._points[lower] - self._points[upper])
+            upper, lower, folds = list(_UPPER_LIDS), list(_LOWER_LIDS), list(_LID_FOLDS)
+            shift[upper] = shift[folds] = level * _CLOSING * (self._points[lower] - self._points[upper])
             return shift
         anchors, (right, down), reach = _MOVES[act]
         distance = np.hypot(*self._eyes)

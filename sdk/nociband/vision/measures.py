@@ -19,11 +19,12 @@ from nociband.records import FaceMeasures
 from nociband.vision.quality import Quality
 
 # Landmark indices of MediaPipe's face mesh; of each pair the person's right side comes first.
-EYE_CORNERS = ((33, 133), (362, 263))                           # outer and inner; they stay when lids and brows move
+EYE_CORNERS = ((33, 133), (362, 263))                           # outer and inner
+UNDER_EYES = (35, 265)                                          # on the bone below the outer corners
+UNDER_EYES_SPAN = 1.8                                            # their distance in inter-ocular distances, roughly
 EYE_LIDS = (((160, 144), (158, 153)), ((385, 380), (387, 373)))  # (upper, lower) at the thirds of each eye
 BROW_LOWER_EDGE = (46, 53, 52, 65, 55, 276, 283, 282, 295, 285)
 NOSE_WINGS = (98, 129, 327, 358)                                # they rise when the nose wrinkles; the tip hardly does
-NOSE_BASE = (2,)                                                # where nose and upper lip meet
 UPPER_LIP_EDGE = (37, 0, 267)                                   # upper border of the red of the upper lip
 INNER_LIPS = ((82, 87), (13, 14), (312, 317))                   # (upper, lower) in the middle of the mouth
 
@@ -34,14 +35,14 @@ class Geometry(NamedTuple):
     brow_height: float
     eye_opening: float
     nose_length: float
-    lip_height: float
+    lip_depth: float
     mouth_gap: float
 
 
 # The change from neutral at which a measure is 1, in Geometry's units (`eye_opening`: as a share of the neutral opening).
 # Chosen by hand from the distances on a face: a brow stands 0.3 above its eye and can come down by about a third.
-FULL_CHANGE = Geometry(brow_height=-0.10, eye_opening=-0.75, nose_length=-0.08, lip_height=-0.08, mouth_gap=0.30)
-DEAD_SHARE = 0.1        # changes below this share of a full one are the mesh's own jitter
+FULL_CHANGE = Geometry(brow_height=-0.08, eye_opening=-0.75, nose_length=-0.07, lip_depth=-0.09, mouth_gap=0.30)
+DEAD_SHARE = 0.15       # changes below this share of a full one are the mesh's own jitter
 CLOSED_FROM = 0.7       # PSPI counts closed eyes (AU43) apart; here it ramps from this share of closing up to 1
 BLINK_S = 0.6           # eyes closed for less than half of this do not enter the score
 BASELINE_S = 3.0
@@ -62,25 +63,26 @@ def geometry(landmarks: np.ndarray) -> Geometry:
         brow_height=float(-y[list(BROW_LOWER_EDGE)].mean()),
         eye_opening=float(np.mean([_eye_aspect_ratio(face, c, lids) for c, lids in zip(EYE_CORNERS, EYE_LIDS, strict=True)])),
         nose_length=float(y[list(NOSE_WINGS)].mean()),
-        lip_height=float(y[list(UPPER_LIP_EDGE)].mean() - y[list(NOSE_BASE)].mean()),
+        lip_depth=float(y[list(UPPER_LIP_EDGE)].mean()),
         mouth_gap=float(np.mean(gap)),
     )
 
 
 def aligned(landmarks: np.ndarray) -> np.ndarray:
-    """The face with the point between the eyes at 0, the eyes' centres level and 1 apart: float64 (478, 2).
+    """The face with the eye line level, the inter-ocular distance as unit and 0 midway between the inner eye corners.
 
-    Raises ValueError when both eyes are at one point.
+    Returns float64 (478, 2). Raises ValueError when both eyes are at one point. Line and unit come from the points under the outer
+    corners: the corners themselves are moved by closing lids (on the made clip the mesh puts them lower and 3% further apart).
     """
     points = np.asarray(landmarks, np.float64)[:, :2]
-    right, left = (points[list(corners)].mean(axis=0) for corners in EYE_CORNERS)
-    axis = left - right
-    distance = float(np.hypot(*axis))
-    if distance == 0:
+    axis = points[UNDER_EYES[1]] - points[UNDER_EYES[0]]
+    span = float(np.hypot(*axis))
+    if span == 0:
         raise ValueError("both eyes are at one point")
-    cos, sin = axis / distance
+    cos, sin = axis / span
     level = np.array([[cos, -sin], [sin, cos]])  # applied from the right: turns the eye line onto the x axis
-    return (points - (right + left) / 2) @ level / distance
+    middle = points[[inner for _, inner in EYE_CORNERS]].mean(axis=0)
+    return (points - middle) @ level * UNDER_EYES_SPAN / span
 
 
 def _eye_aspect_ratio(face: np.ndarray, corners: tuple[int, int], lids: tuple[tuple[int, int], ...]) -> float:
@@ -131,7 +133,7 @@ class FaceMeasurer:
             return self._record(host_time_s, None, None, quality.value, (*quality.why, "baseline_unfinished"))
         now = shares(face, self.neutral)
         lasting_eye = self._without_blinks(host_time_s, now.eye_opening)
-        value = None if quality.why else score(now.brow_height, lasting_eye, now.nose_length, now.lip_height)
+        value = None if quality.why else score(now.brow_height, lasting_eye, now.nose_length, now.lip_depth)
         return self._record(host_time_s, now, value, quality.value, quality.why)
 
     def _learn(self, host_time_s: float, face: Geometry) -> None:
