@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,7 @@ class ClassOf:
     value: float | None
 
 
-@dataclass(frozen=True)
-class InputScale:
+class InputScale(NamedTuple):
     """How one feature enters the model: x = clamp_int16(round((feature - baseline) * mult / 2**shift))."""
 
     mult: int
@@ -54,7 +53,7 @@ class Manifest:
     synthetic: bool
     warning: str
     classes: tuple[ClassOf, ...]
-    inputs: tuple[InputScale, ...]
+    input_scales: tuple[InputScale, ...]
     output_scale: float
     output_zero_point: int
     sites: tuple[str, ...]
@@ -88,7 +87,7 @@ class Manifest:
         scale, zero_point = _output(raw["output"])
         return cls(
             name=raw["name"], title=raw["title"], version=str(raw["version"]), of=raw["of"], synthetic=raw["synthetic"],
-            warning=raw["warning"], classes=_classes(raw["classes"], raw["of"]), inputs=_inputs(raw["input"]),
+            warning=raw["warning"], classes=_classes(raw["classes"], raw["of"]), input_scales=_input_scales(raw["input"]),
             output_scale=scale, output_zero_point=zero_point, sites=_sites(raw["sites"]), hash=digest.hex(), raw=raw,
         )
 
@@ -187,7 +186,7 @@ def _classes(rows: list[Any], of: str) -> tuple[ClassOf, ...]:
     return tuple(classes)
 
 
-def _inputs(rows: list[Any]) -> tuple[InputScale, ...]:
+def _input_scales(rows: list[Any]) -> tuple[InputScale, ...]:
     names = [f.name for f in SPEC.model_inputs]
     if len(rows) != len(names) or not all(isinstance(r, dict) for r in rows):
         raise _fail(f"{len(rows)} inputs where the specification has {len(names)}: {names}")
