@@ -19,7 +19,7 @@ class NativeDsp:
         for name in ("shim_dsp_bytes", "shim_window_bytes"):
             getattr(self.lib, name).restype = ctypes.c_size_t
 
-    def dsp(self) -> NativeBand:
+    def band(self) -> NativeBand:
         """A band's nb_dsp and nb_window, both reset."""
         return NativeBand(self.lib)
 

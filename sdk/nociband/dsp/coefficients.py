@@ -1,8 +1,8 @@
 """Quantised filter sections of features.toml, without SciPy: the band's header and the twin read the same integers.
 
 A second-order Butterworth section by the bilinear transform with pre-warping (Oppenheim and Schafer, Discrete-Time Signal
-Processing, section 7.1), rounded to Q30. b1 follows from the others, so that rounding leaves the gain at 0 Hz exact: 1 for a low-pass,
-and 0 for a high-pass, which lets no electrode offset through. Tests compare them with scipy.signal.butter.
+Processing, section 7.1), rounded to Q30. b1 follows from the others, so that rounding leaves the gain at 0 Hz exact: 1 for
+a low-pass, and 0 for a high-pass, which lets no electrode offset through. Tests compare them with scipy.signal.butter.
 """
 
 from __future__ import annotations
