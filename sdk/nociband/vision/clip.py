@@ -128,6 +128,12 @@ class Clip:
                          borderMode=cv2.BORDER_REPLICATE)
 
 
+def jpeg(frame: np.ndarray, quality_percent: int = 90) -> bytes:
+    """`frame`, uint8 BGR, as a JPEG in memory; for whoever writes the made clip, and only that, to a file."""
+    cv2 = opencv()
+    return cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality_percent])[1].tobytes()
+
+
 def _landmarks(portrait: np.ndarray) -> np.ndarray:
     """The portrait's landmarks without the irises, float64 (468, 2)."""
     mesh = FaceMesh()

@@ -6,14 +6,15 @@ MediaPipe takes to import are spent in the worker thread and not in the event lo
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
-from nociband.errors import EnvironmentProblem
+import numpy as np
 
-_ADVICE = "the face side needs {name}: pip install 'nociband[fusion]' (or `make setup`)"
+from nociband.errors import EnvironmentProblem
 
 
 def opencv() -> ModuleType:
@@ -21,7 +22,8 @@ def opencv() -> ModuleType:
     # A damaged video is reported by our own DataError; FFmpeg's lines on stderr would only repeat it.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
-    cv2 = _need("cv2", "OpenCV")
+    with _needed("OpenCV"):
+        import cv2
     cv2.setNumThreads(1)  # frames are small: a pool of threads costs more than it gives beside the emulated band
     return cv2
 
@@ -34,19 +36,25 @@ def face_mesh_module() -> ModuleType:
     if hide:
         sys.modules["tensorflow"] = None  # type: ignore[assignment]
     try:
-        return _need("mediapipe.python.solutions.face_mesh", "MediaPipe")
+        with _needed("MediaPipe"):
+            from mediapipe.python.solutions import face_mesh
+        return face_mesh
     finally:
         if hide:
             sys.modules.pop("tensorflow", None)
 
 
-def astronaut():
+def astronaut() -> np.ndarray:
     """scikit-image's public-domain portrait of Eileen Collins (NASA), uint8 RGB (512, 512, 3), out of its wheel."""
-    return _need("skimage.data", "scikit-image").astronaut()
+    with _needed("scikit-image"):
+        from skimage import data
+    return data.astronaut()
 
 
-def _need(module: str, name: str) -> ModuleType:
+@contextlib.contextmanager
+def _needed(name: str) -> Iterator[None]:
     try:
-        return importlib.import_module(module)
+        yield
     except ImportError as e:  # also a wheel whose system library is missing
-        raise EnvironmentProblem(f"{_ADVICE.format(name=name)}; the import said: {e}") from e
+        raise EnvironmentProblem(
+            f"the face side needs {name}: pip install 'nociband[fusion]' (or `make setup`); the import said: {e}") from e

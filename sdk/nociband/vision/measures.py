@@ -21,7 +21,7 @@ from nociband.vision.quality import Quality
 # Landmark indices of MediaPipe's face mesh; of each pair the person's right side comes first.
 EYE_CORNERS = ((33, 133), (362, 263))                           # outer and inner
 UNDER_EYES = (35, 265)                                          # on the bone below the outer corners
-UNDER_EYES_SPAN = 1.8                                            # their distance in inter-ocular distances, roughly
+UNDER_EYES_SPAN = 1.8                                           # their distance in inter-ocular distances, roughly
 EYE_LIDS = (((160, 144), (158, 153)), ((385, 380), (387, 373)))  # (upper, lower) at the thirds of each eye
 BROW_LOWER_EDGE = (46, 53, 52, 65, 55, 276, 283, 282, 295, 285)
 NOSE_WINGS = (98, 129, 327, 358)                                # they rise when the nose wrinkles; the tip hardly does
@@ -71,8 +71,8 @@ def geometry(landmarks: np.ndarray) -> Geometry:
 def aligned(landmarks: np.ndarray) -> np.ndarray:
     """The face with the eye line level, the inter-ocular distance as unit and 0 midway between the inner eye corners.
 
-    Returns float64 (478, 2). Raises ValueError when both eyes are at one point. Line and unit come from the points under the outer
-    corners: the corners themselves are moved by closing lids (on the made clip the mesh puts them lower and 3% further apart).
+    Returns float64 (478, 2). Raises ValueError when both eyes are at one point. Line and unit come from the points under the
+    outer corners: the corners themselves are moved by closing lids (on the made clip the mesh puts them 3% further apart).
     """
     points = np.asarray(landmarks, np.float64)[:, :2]
     axis = points[UNDER_EYES[1]] - points[UNDER_EYES[0]]

@@ -20,7 +20,7 @@ BRIGHT_PARTS = (25.0, 90.0)      # 95th percentile of the face's grey levels, of
 SHARPNESS = (0.002, 0.02)        # variance of the Laplacian over the variance of the grey levels
 REASON_BELOW = 0.3               # a factor below this is a reason for no score
 FACE_PX = 128                    # sharpness is judged on the face at this width, so that it does not depend on the camera's
-PITCH_OFFSET_DEG = 0.0           # what the line from forehead to chin leans by on a face that looks straight on
+PITCH_OFFSET_DEG = 10.0          # what the line from forehead to chin leans by on the portrait, which looks straight on
 
 
 @dataclass(frozen=True)
