@@ -88,7 +88,7 @@ def test_importing_nociband_needs_no_extra() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-_LIB_ORDER = ["nb_spec", "nb_dsp", "nb_window", "nb_nn", "nb_model", "nb_bridge", "nb_wire", "nb_store", "nb_band"]
+_LIB_ORDER = ["nb_spec", "nb_dsp", "nb_window", "nb_nn", "nb_model", "nb_wire", "nb_store", "nb_band", "nb_bridge"]
 _C_STANDARD = {"stdint.h", "stdbool.h", "stddef.h", "string.h", "limits.h", "assert.h", "inttypes.h", "math.h"}
 _FORBIDDEN_C = re.compile(r"\b(malloc|calloc|realloc|free|printf)\s*\(")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import time
-from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nociband.errors import BandError, NocibandError
-from nociband.records import FusedPrediction, Prediction, SignalBlock
+from nociband.records import FaceMeasures, FusedPrediction, Prediction, SignalBlock
 from nociband_tools.demo.band_process import EmulatedBand, emulated_band
 from nociband_tools.demo.plan import Plan
 from nociband_tools.live import Live, LiveState
@@ -50,7 +50,7 @@ class Collected:
                 self.trouble.set()
         elif isinstance(record, FusedPrediction):
             self.fused_updates += record.band_weight > 0 and record.face_weight > 0
-        elif type(record).__name__ == "FaceMeasures":
+        elif isinstance(record, FaceMeasures):
             self.face_updates += 1
         else:
             self.received.add(record)
@@ -59,21 +59,6 @@ class Collected:
                 self.first_sample.set()
             elif isinstance(record, Prediction):
                 self.last_prediction = record
-
-
-def _connector(ready: dict[str, Any], keys: Path):
-    """What Live calls to reach the emulated band over the virtual radio."""
-    from nociband.band import Band, find_band
-    from nociband_tools.radio.client import virtual_backend
-
-    @contextlib.asynccontextmanager
-    async def connect(ask) -> AsyncIterator[Any]:
-        async with virtual_backend(ready["hci"], keys=keys) as backend:
-            found = await find_band(timeout_s=10, backend=backend)
-            async with Band.connect(found, passkey=ask, backend=backend) as band:
-                yield band
-
-    return connect
 
 
 async def _collect(live: Live, collected: Collected) -> None:
@@ -159,8 +144,11 @@ async def run(plan: Plan, out: Path, *, face: str = "clip", port: int = 8600, mo
               console: Console | None = None) -> int:
     """Run the plan and write out/summary.json. Returns the exit status. Raises NocibandError when it cannot start."""
     console = console or Console()
-    out.mkdir(parents=True, exist_ok=True)
     state = out / "band"
+    for old in (state, out / "host"):           # every run is a new band and a new pairing
+        shutil.rmtree(old, ignore_errors=True)
+    (out / "summary.json").unlink(missing_ok=True)
+    state.mkdir(parents=True)
     console.print(f"[bold]Nociband demo[/] (research software, not a medical device)\n  band    {plan.band}, model {plan.model}"
                   f"\n  source  {plan.source}: {plan.why}")
     async with emulated_band(plan.band, plan.source, plan.model, state, fault=fault) as band:
@@ -170,11 +158,9 @@ async def run(plan: Plan, out: Path, *, face: str = "clip", port: int = 8600, mo
 
 
 async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: str, port: int, monitor: bool, console: Console) -> int:
-    from nociband_tools.commands.monitor import face_source
+    from nociband_tools.commands.monitor import band_connector, face_source
 
-    keys = band.state / "host-keys.json"
-    keys.unlink(missing_ok=True)
-    live = Live(_connector(band.ready, keys), face=face_source(face), passkey=int(band.ready["passkey"]),
+    live = Live(band_connector(band.ready["hci"], out / "host"), face=face_source(face), passkey=int(band.ready["passkey"]),
                 source=band.ready.get("source", plan.source), simulated=tuple(band.ready.get("simulated", ())))
     collected = Collected()
     tasks = [asyncio.create_task(_collect(live, collected))]
@@ -182,7 +168,8 @@ async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: str, port:
         if monitor:
             from nociband_tools.monitor.server import serving
 
-            console.print(f"  monitor {await stack.enter_async_context(serving(live, port=port))}")
+            page = await stack.enter_async_context(serving(live, port=port))
+            console.print(f"  monitor {page.url}")
         runner = asyncio.create_task(live.run())
         begin = time.monotonic()
         try:
