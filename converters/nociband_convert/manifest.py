@@ -1,0 +1,62 @@
+"""Writes manifest.json: the one place that says what a model's inputs, outputs and classes mean.
+
+From training.json and the quantised graphs to the model folder; the band serves exactly these bytes, nociband.manifest reads
+them. No dates or paths, so that the same model gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from nociband.errors import ModelError
+from nociband.manifest import Manifest
+from nociband.spec import SPEC
+from nociband.windows import input_scale
+from nociband_convert.calibration import Calibration
+from nociband_convert.source import Trained
+from nociband_convert.tflite import Graph
+
+SCHEME = "int16x8"
+_TOOLS = ("torch", "onnx", "onnx2tf", "tensorflow")
+
+
+def write(trained: Trained, calibration: Calibration, graphs: Mapping[str, Graph], files: Mapping[str, bytes]) -> bytes:
+    """The manifest's bytes. Raises SpecError when what training.json says does not hold together."""
+    info = trained.info
+    head = graphs["head"]
+    raw = {
+        **{k: info[k] for k in ("name", "title")}, "version": str(info["version"]),
+        **{k: info[k] for k in ("of", "synthetic", "warning")},
+        "scheme": SCHEME, "spec_hash": SPEC.hash,
+        "features": [f.name for f in SPEC.model_inputs], "window_frames": SPEC.features["window"]["frames"],
+        "input": _inputs(trained, graphs),
+        "output": {"scale": head.tensors[head.outputs["logits"]].scale, "zero_point": 0},
+        "classes": [{"label": c.get("label"), "value": c.get("value")} for c in info["classes"]],
+        "sites": info["sites"],
+        "branches": {b: {"hidden": graphs[b].tensors[graphs[b].inputs["h"]].size, "cell_limit": limit}
+                     for b, limit in calibration.cell_limit.items()},
+        "training": info["training"],
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        "created_with": {"nociband": metadata.version("nociband"), **{t: metadata.version(t).split("+")[0] for t in _TOOLS}},
+    }
+    try:
+        data = (json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as e:
+        raise ModelError(f"training.json holds a value that JSON has no form for ({e})") from e
+    Manifest.from_json(data)
+    return data
+
+
+def _inputs(trained: Trained, graphs: Mapping[str, Graph]) -> list[dict[str, Any]]:
+    """Per feature: mult / 2^shift = 1 / (2^q * std * scale of the graph's x)."""
+    rows = []
+    for feature, std in zip(SPEC.model_inputs, trained.std, strict=True):
+        graph = graphs[feature.branch]
+        scale = graph.tensors[graph.inputs["x"]].scale
+        mult, shift = input_scale(1.0 / (2.0**feature.q * float(std) * scale))
+        rows.append({"name": feature.name, "mult": mult, "shift": shift, "mean": 0.0, "std": float(std), "scale": scale})
+    return rows

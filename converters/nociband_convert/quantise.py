@@ -1,0 +1,111 @@
+"""The constants of integer arithmetic: multipliers and shifts as LiteRT's reference kernels compute them from float32 scales.
+
+From to_c. What nb_nn relies on (no overflow) is proven here for each constant; ModelError where it cannot be. Formulas:
+LiteRT's QuantizeMultiplier and the Prepare functions of each kernel (double precision where those use it, float32 for MUL).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nociband.errors import ModelError
+
+INT16_MAX_MAGNITUDE = 2**15
+INT32_MAX = 2**31 - 1
+
+
+class Scale(NamedTuple):
+    """A factor as multiplier / 2^31 * 2^shift, the multiplier in [2^30, 2^31); nb_nn_scale_t."""
+
+    multiplier: int
+    shift: int
+
+
+class Channel(NamedTuple):
+    """A factor as multiplier / 2^right; nb_nn_channel_t."""
+
+    multiplier: int
+    right: int
+
+
+def quantise_multiplier(factor: float) -> Scale:
+    """A positive factor as LiteRT's QuantizeMultiplier has it. Raises ModelError when it has no such form."""
+    if not (math.isfinite(factor) and factor > 0):
+        raise ModelError(f"a scale factor of {factor} cannot be quantised: a tensor's scale is 0 or not finite")
+    fraction, shift = math.frexp(factor)
+    multiplier = math.floor(fraction * 2**31 + 0.5)
+    if multiplier == 2**31:
+        multiplier, shift = multiplier // 2, shift + 1
+    if not -31 <= shift <= 30:
+        raise ModelError(f"a scale factor of {factor} is out of range (2^-31 to 2^30): check the calibration windows")
+    return Scale(multiplier, shift)
+
+
+def bounded(scale: Scale, largest: int, what: str) -> Scale:
+    """`scale`, once it is proven that values up to `largest` in magnitude do not overflow 32 bits with it."""
+    if largest << max(scale.shift, 0) > INT32_MAX:
+        raise ModelError(f"{what}: values up to {largest} overflow 32 bits at a shift of {scale.shift}; its scales do not fit")
+    return scale
+
+
+def requantise(x: float, y: float) -> Scale:
+    """QUANTIZE from step x to step y."""
+    return bounded(quantise_multiplier(x / y), INT16_MAX_MAGNITUDE, "QUANTIZE")
+
+
+def mul(a: float, b: float, y: float) -> Scale:
+    """MUL: LiteRT computes this factor in float32."""
+    factor = np.float32(a) * np.float32(b) / np.float32(y)
+    # Both factors at -32768 would be the one product of 2^30; the others stay below, so a shift of 0 is all that is safe.
+    return bounded(quantise_multiplier(float(factor)), INT16_MAX_MAGNITUDE**2, "MUL")
+
+
+def add(a: float, b: float, y: float) -> tuple[Scale, Scale, Scale]:
+    """ADD: each input's and the sum's factor; inputs enter shifted left by 15."""
+    twice = 2.0 * max(a, b)
+    parts = [bounded(quantise_multiplier(v / twice), 2**30, "ADD") for v in (a, b)]
+    return parts[0], parts[1], bounded(quantise_multiplier(twice / (2.0**15 * y)), 2**30, "ADD")
+
+
+def mean(x: float, y: float, count: int) -> Scale:
+    """MEAN over `count` elements: 1 / count is folded into the multiplier, truncated, as LiteRT does."""
+    scale = quantise_multiplier(x / y)
+    fold = min(count.bit_length() - 1, 32, 31 + scale.shift)
+    folded = Scale((scale.multiplier << fold) // count, scale.shift - fold)
+    if folded.shift < -31:
+        raise ModelError(f"MEAN over {count} elements: its factor is too small; check the calibration windows")
+    return bounded(folded, INT16_MAX_MAGNITUDE * count, "MEAN")
+
+
+def table_input(scale: float) -> tuple[int, int]:
+    """LOGISTIC and TANH: (multiplier, right shift) that take the input to steps of 1/12288."""
+    factor, right = scale * 4096.0 * 3.0, 0
+    while factor <= 32767.0 / 2.0 and right <= 30:
+        right, factor = right + 1, factor * 2.0
+    if not 1 <= int(factor) <= 32767:
+        raise ModelError(f"LOGISTIC or TANH of an input with steps of {scale}: out of the table's reach")
+    return int(factor), right
+
+
+def channel(x: float, weight: float, y: float, acc_max: int) -> Channel:
+    """One output channel of FULLY_CONNECTED: the full 31-bit multiplier, one rounding."""
+    multiplier, shift = quantise_multiplier(x * weight / y)
+    return _channel(multiplier, 31 - shift, acc_max)
+
+
+def conv_channel(x: float, weight: float, y: float, acc_max: int) -> Channel:
+    """One output channel of CONV_2D: LiteRT reduces the multiplier to 16 bits there."""
+    multiplier, shift = quantise_multiplier(x * weight / y)
+    reduced = (multiplier + 2**15) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
+    return _channel(reduced, 15 - shift, acc_max)
+
+
+def _channel(multiplier: int, right: int, acc_max: int) -> Channel:
+    if acc_max > INT32_MAX:
+        raise ModelError(f"a sum of products can reach {acc_max}, beyond 32 bits; the layer is too wide for the band")
+    if not 1 <= right <= 62:
+        raise ModelError(f"a layer's output scale needs a shift of {right}, outside 1 to 62; check the calibration windows")
+    return Channel(multiplier, right)

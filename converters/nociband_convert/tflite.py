@@ -1,0 +1,159 @@
+"""Reads a .tflite file into plain objects, and refuses what the band cannot run.
+
+From to_tflite (or anywhere else) to to_c. One subgraph, static shapes, int16 activations with zero point 0, the operations of
+nb_nn. Whatever else is found is named in the ModelError that refuses it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nociband.errors import ModelError
+
+SUPPORTED = ("ADD", "CONCATENATION", "CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "MEAN", "MUL", "QUANTIZE", "REDUCE_MAX", "RESHAPE",
+             "TANH")
+_MALFORMED = (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError, RuntimeError)
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """`scales` one a channel (empty without quantisation); `data` the constant's values, None for an activation."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    data: np.ndarray | None
+
+    @property
+    def scale(self) -> float:
+        """The step of a tensor with one scale, exactly as its float32 is."""
+        return self.scales[0]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation: tensor numbers in and out (-1 for an input left out) and the options of the schema."""
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Any = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole file. `inputs` and `outputs` map names to tensor numbers."""
+
+    name: str
+    tensors: tuple[Tensor, ...]
+    ops: tuple[Op, ...]
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, int] = field(default_factory=dict)
+
+    def producer(self, tensor: int) -> Op | None:
+        """The operation whose output `tensor` is."""
+        return next((op for op in self.ops if tensor in op.outputs), None)
+
+
+def read(path: Path) -> Graph:
+    """Read and check a file. Raises ModelError: not a .tflite, damaged, or something in it that the band cannot run."""
+    data = _bytes(path)
+    try:
+        model = _parse(data)
+        subgraphs = model.subgraphs
+        kinds = [_kind(code) for code in model.operatorCodes]
+        if len(subgraphs) != 1:
+            raise ModelError(f"{path.name}: {len(subgraphs)} subgraphs ({', '.join(sorted(set(kinds)))}); the band runs one, "
+                             "without WHILE and IF: export one time step with its state as inputs and outputs")
+        graph = subgraphs[0]
+        ops = tuple(Op(kinds[o.opcodeIndex], _numbers(o.inputs), _numbers(o.outputs), o.builtinOptions) for o in graph.operators)
+        _check_kinds(path.name, [op.kind for op in ops])
+        tensors = tuple(_tensor(t, model.buffers) for t in graph.tensors)
+        result = Graph(path.stem, tensors, ops, {tensors[i].name: i for i in _numbers(graph.inputs)},
+                       {tensors[i].name: i for i in _numbers(graph.outputs)})
+    except _MALFORMED as e:
+        raise ModelError(f"{path.name} is damaged ({type(e).__name__}: {e}); convert the model again") from e
+    _check_shapes(path.name, graph.tensors)
+    _check_types(path.name, result)
+    return result
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise ModelError(f"cannot read {path}: {e.strerror}") from e
+    if data[4:8] != b"TFL3":
+        raise ModelError(f"{path.name} is not a .tflite file (its identifier is {data[4:8]!r}, not b'TFL3')")
+    return data
+
+
+def _parse(data: bytes) -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+
+
+def _kind(code: Any) -> str:
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return f"CUSTOM {code.customCode.decode()}" if code.customCode else names[number]
+
+
+def _numbers(values: Any) -> tuple[int, ...]:
+    return tuple(int(v) for v in values) if values is not None else ()
+
+
+def _tensor(t: Any, buffers: Any) -> Tensor:
+    from ai_edge_litert import schema_py_generated as schema
+
+    dtype = next(k for k, v in vars(schema.TensorType).items() if v == t.type).lower()
+    shape = _numbers(t.shape)
+    raw = buffers[t.buffer].data
+    data = None
+    if raw is not None and len(raw):
+        data = np.frombuffer(np.asarray(raw, np.uint8).tobytes(), np.dtype(dtype).newbyteorder("<")).reshape(shape)
+    q = t.quantization
+    scales = tuple(float(np.float32(s)) for s in q.scale) if q is not None and q.scale is not None else ()
+    zero_points = _numbers(q.zeroPoint) if q is not None else ()
+    return Tensor(t.name.decode(), shape, dtype, scales, zero_points, data)
+
+
+def _check_kinds(name: str, kinds: list[str]) -> None:
+    for kind in kinds:
+        if kind.startswith("CUSTOM Flex"):
+            raise ModelError(f"{name}: {kind[7:]} needs TensorFlow itself (Flex), which no band has; write the model without it")
+        if kind in ("WHILE", "IF"):
+            raise ModelError(f"{name}: {kind} cannot run on the band; export one time step with its state as inputs and outputs")
+        if kind not in SUPPORTED:
+            raise ModelError(f"{name}: the operation {kind} is not supported; supported are {', '.join(SUPPORTED)}")
+
+
+def _check_shapes(name: str, tensors: Any) -> None:
+    for t in tensors:
+        dims = [*_numbers(t.shape), *_numbers(t.shapeSignature)]
+        if any(d < 1 for d in dims):
+            raise ModelError(f"{name}: the shape of {t.name.decode()} is dynamic ({dims}); export it with fixed sizes")
+
+
+def _check_types(name: str, graph: Graph) -> None:
+    for t in graph.tensors:
+        if t.data is None and (t.dtype != "int16" or len(t.scales) != 1):
+            raise ModelError(f"{name}: {t.name} is {t.dtype}; every activation must be quantised to int16 (scheme int16x8)")
+        if any(t.zero_points):
+            raise ModelError(f"{name}: {t.name} has a zero point other than 0, which the scheme int16x8 does not")
