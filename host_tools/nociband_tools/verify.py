@@ -14,7 +14,7 @@ import numpy as np
 from nociband.inference import Model
 from nociband.windows import WindowTwin
 
-from nociband.dsp import Twin
+from nociband.dsp import features as dsp_features
 from nociband.records import FeatureBlock, Gap, MotionBlock, Prediction, Record, SignalBlock, Status
 from nociband.spec import SPEC
 
@@ -116,10 +116,9 @@ def sha256_of_counts(emg: np.ndarray, eda: np.ndarray) -> str:
 
 def twin_features(emg: np.ndarray, eda: np.ndarray) -> np.ndarray:
     """Features of whole blocks by the integer twin from a fresh reset: int16 (blocks, 6)."""
-    twin = Twin()
-    blocks = len(emg) // _BLOCK
-    rows = [twin.block(emg[i * _BLOCK:(i + 1) * _BLOCK], eda[2 * i:2 * i + 2]) for i in range(blocks)]
-    return np.array(rows, np.int16).reshape(blocks, len(SPEC.model_inputs))
+    if len(emg) < _BLOCK:
+        return np.zeros((0, len(SPEC.model_inputs)), np.int16)
+    return dsp_features(emg, eda)
 
 
 def _differing_features(received: Received, expected: np.ndarray) -> tuple[int, int]:
@@ -145,9 +144,9 @@ def _differing_predictions(received: Received, features: np.ndarray, model: Mode
         compared += 1
         said = by_frame.get(i)
         expected = tuple(int(v) for v in model.logits(window.input(scales))) if window.full else ()
-        names = SPEC.flag_names("no_score", window.why())
+        names = SPEC.flag_names("no_score", window.why)
         same = said is not None and tuple(said.logits) == expected and set(said.why) == set(names) \
-            and round(said.quality * 100) == window.quality_percent()
+            and round(said.quality * 100) == window.quality_percent
         differing += not same
     return compared, differing
 
