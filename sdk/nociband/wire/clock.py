@@ -106,6 +106,15 @@ class ClockFit:
         low, high = self._interval(device_s)
         return device_s + (low + high) / 2, max(high - low, 0.0) / 2
 
+    def to_device_us(self, host_s: float) -> int:
+        """The device time at a host time, to within the uncertainty of to_host. Raises WireError before the first exchange."""
+        if not self.exchanges:
+            raise WireError("host time has no device time yet: exchange times (get_time) first")
+        device_s = self._buckets[-1].high_at_s
+        for _ in range(2):      # the offset hardly changes over the distance that is left after the first step
+            device_s = host_s - sum(self._interval(device_s)) / 2
+        return round(device_s * 1e6)
+
     def _contradicts(self, device_s: float, low: float, high: float) -> bool:
         low_now, high_now = self._interval(device_s)
         return low > high_now or high < low_now or low_now > high_now
