@@ -51,7 +51,7 @@ class Live:
     def __init__(self, connect: Connector, *, face: FaceSource | None = None, passkey: int | None = None, source: str = "",
                  simulated: tuple[str, ...] = (), face_hz: float = 4.0, stall_s: float = 5.0, retry_s: float = 1.0,
                  clock: Callable[[], float] = time.time) -> None:
-        self._connect, self._face_source, self._clock = connect, face, clock
+        self._connect, self._face_source, self.clock = connect, face, clock
         self._stall_s, self._retry_s, self._face_interval_s = stall_s, retry_s, 1.0 / face_hz
         self._passkey = None if passkey is None else checked_passkey(passkey)
         self._base = LiveState(source=source, simulated=tuple(simulated), face="off" if face is None else "starting")
@@ -182,6 +182,9 @@ class Live:
     async def _after_loss(self, error: Exception) -> None:
         """A band that was there is "lost" until it is back; one that was never seen is being searched."""
         if self._state.link in ("connected", "lost"):
+            if self._state.link == "connected" and self._fuser is not None:
+                self._fuser.forget_band()
+                self._emit_fused()
             self._set(link="lost", message=f"{_sentence(error)} Trying to reconnect.")
         else:
             self._set(link="searching", needs_passkey=False, message=_sentence(error))
@@ -278,7 +281,7 @@ class Live:
         if isinstance(record, Gap):
             c = replace(c, gaps=c.gaps + 1, frames_lost=c.frames_lost + record.lost)
         elif isinstance(record, SignalBlock):
-            self._latency_ms.append((self._clock() - record.host_time_s) * 1e3)
+            self._latency_ms.append((self.clock() - record.host_time_s) * 1e3)
         elif isinstance(record, Prediction):
             c = replace(c, predictions=c.predictions + 1, predictions_valid=c.predictions_valid + (not record.why))
         self._counters = c
@@ -295,14 +298,14 @@ class Live:
         if self._fuser is None:
             return
         self._fuser.face(measures)
-        now = self._clock()
+        now = self.clock()
         if now - self._face_fused_at >= self._face_interval_s:
             self._face_fused_at = now
             self._emit_fused()
 
     def _emit_fused(self) -> None:
         self._counters = replace(self._counters, fused_updates=self._counters.fused_updates + 1)
-        self._emit(self._fuser.now(self._clock()))
+        self._emit(self._fuser.now(self.clock()))
 
     def _emit(self, record: LiveRecord) -> None:
         for subscription in self._subscribers:

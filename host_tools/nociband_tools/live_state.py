@@ -15,7 +15,10 @@ from nociband.records import FaceMeasures, FusedPrediction, Record
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What the band's manifest says of its model. `of` is "pain" or "emotion"; a 0-10 scale belongs to "pain" only."""
+    """What the band's manifest says of its model. `of` is "pain" or "emotion"; a 0-10 scale belongs to "pain" only.
+
+    `sites` are the muscles whose EMG the model needs, in channel order.
+    """
 
     name: str
     title: str
@@ -23,6 +26,7 @@ class ModelInfo:
     warning: str
     labels: tuple[str, ...]
     synthetic: bool = False
+    sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,4 +115,4 @@ class Subscription:
 def model_info(manifest: Any) -> ModelInfo:
     """What the monitor shows of a manifest (nociband.manifest.Manifest)."""
     return ModelInfo(name=manifest.name, title=manifest.title, of=manifest.of, warning=manifest.warning,
-                     labels=tuple(manifest.labels), synthetic=bool(manifest.synthetic))
+                     labels=tuple(manifest.labels), synthetic=bool(manifest.synthetic), sites=tuple(manifest.sites))

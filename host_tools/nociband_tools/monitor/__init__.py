@@ -1,0 +1,1 @@
+"""The monitor: one page for clinic and bench, served from this machine. See server.serve."""
