@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from bumble import hci
@@ -17,7 +16,7 @@ from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.pairing import PairingDelegate
 
 from nociband.spec import SPEC
-from nociband_tools.radio.air import AirController
+from nociband_tools.radio.air import Air
 from nociband_tools.radio.attributes import AttributeTable, Questions, Row
 from nociband_tools.radio.bridge import Channel
 from nociband_tools.radio.keys import KeyFile
@@ -53,12 +52,13 @@ class Peripheral:
     `second_lock=False` leaves every refusal to the band: for tests that must see the band itself refuse.
     """
 
-    def __init__(self, controller: AirController, channel: Channel, keys: KeyFile, *, second_lock: bool = True) -> None:
-        self._controller = controller
+    def __init__(self, air: Air, channel: Channel, keys: KeyFile, *, second_lock: bool = True) -> None:
+        self._air = air
+        self._controller = air.controller("band")
         self._channel = channel
         self._keys = keys
         config = DeviceConfiguration(name=SPEC.wire["advertising"]["name_prefix"], address=keys.address)
-        self._device = Device.from_config_with_hci(config, controller, controller)
+        self._device = Device.from_config_with_hci(config, self._controller, self._controller)
         self._questions = Questions(channel)
         self._table = AttributeTable(self._device, self._questions, self.key_of, second_lock)
         self._connection: Connection | None = None
@@ -69,14 +69,17 @@ class Peripheral:
         self.notified = 0
 
     async def run(self) -> None:
-        """Power on, then do what the band says until its channel ends; then it vanishes from the air."""
-        await self._device.power_on()
-        self._chooser = KeyChooser(self._device, self._keys)
-        make_strict(self._device, self._keys, lambda connection: _BandDelegate(self, connection))
-        self._device.on(Device.EVENT_CONNECTION, self._on_connection)
-        self._channel.send("radio_ready")
-        async for name, values in self._channel:
-            await self._do(name, values)
+        """Power on, then do what the band says until its channel ends (or this is cancelled); then vanish from the air."""
+        try:
+            await self._device.power_on()
+            self._chooser = KeyChooser(self._device, self._keys)
+            make_strict(self._device, self._keys, lambda connection: _BandDelegate(self, connection))
+            self._device.on(Device.EVENT_CONNECTION, self._on_connection)
+            self._channel.send("radio_ready")
+            async for name, values in self._channel:
+                await self._do(name, values)
+        finally:
+            self._air.vanish(self._controller)
 
     async def _do(self, name: str, values: dict[str, Any]) -> None:
         match name:
@@ -200,11 +203,3 @@ class Peripheral:
         if credits:
             self._channel.send("radio_credit", credits=credits)
 
-
-async def serve_band(controller: AirController, channel: Channel, keys: KeyFile, *, vanish: Callable[[AirController], None],
-                     second_lock: bool = True) -> None:
-    """Run a peripheral for the band on `channel`; when the band goes away, or on cancellation, it vanishes from the air."""
-    try:
-        await Peripheral(controller, channel, keys, second_lock=second_lock).run()
-    finally:
-        vanish(controller)

@@ -1,0 +1,68 @@
+"""`nociband emulate`: an emulated band with its virtual radio, until Ctrl-C."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Board(enum.StrEnum):
+    """What runs the firmware."""
+
+    qemu = "qemu"
+    native = "native"
+
+
+def command(
+    band: Annotated[Board, typer.Option(help="qemu: Cortex-M4F; native: a process of this machine")] = Board.qemu,
+    source: Annotated[str, typer.Option(help="fmov[:SUBJECT], simulator[:SEED], or a recording")] = "simulator",
+    model: Annotated[str | None, typer.Option(help="the model the firmware carries (default: one that fits the source)")] = None,
+    state: Annotated[Path, typer.Option(help="folder that keeps this band's identity, keys and memory")] = Path("build/band"),
+    firmware: Annotated[Path | None, typer.Option(help="firmware to run instead of building it")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port of the radio on 127.0.0.1 (0: a free one)")] = 0,
+    press: Annotated[bool, typer.Option(help="press the button at the start, so that a host can pair")] = True,
+    fault: Annotated[str | None, typer.Option(help="inject a fault: drop-frame, flip-feature or flip-sample, [:N]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line an event")] = False,
+) -> None:
+    """Run an emulated band: its firmware, the virtual board around it and a virtual Bluetooth radio.
+
+    The button is pressed at the start, when a line `b` is typed, and on SIGUSR1. Exit status: 0 stopped, 1 the band ended by
+    itself or did not come up, 2 something is missing or in use.
+    """
+    import asyncio
+
+    from nociband_tools.emulator.session import Options, run
+
+    chosen = model or ("fmov_emotion3" if source.startswith("fmov") else "synthetic_pain5")
+    options = Options(band.value, source, chosen, state, firmware, port, press, fault)
+    raise typer.Exit(asyncio.run(run(options, _print_json if as_json else _print_text)))
+
+
+def _print_json(event: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(event), flush=True)
+
+
+def _print_text(event: dict[str, Any]) -> None:
+    match event["event"]:
+        case "ready":
+            text = "\n".join((
+                f"Nociband {event['serial'][-4:]} is on the air (emulated: {event['band']}, model {event['model']}).",
+                f"  radio    {event['hci']}",
+                f"  passkey  {event['passkey']}",
+                f"  replays  {event['source']}",
+                *(f"  simulated: {what}" for what in event["simulated"]),
+                f"Press b and Enter, or send SIGUSR1 to {event['pid']}, to press its button. Ctrl-C stops it."))
+        case "band_exit":
+            text = f"The band ended ({event['why']}); its log is {event['log']}"
+        case "looped":
+            text = f"The recording has ended and begins again (time {event['times']})."
+        case "fault":
+            text = f"Fault injected: {event['name']} at {event['n']}"
+        case _:
+            return
+    print(text, flush=True)
