@@ -49,9 +49,9 @@ def tool_scons_version(scons: str, wanted: str) -> str:
 def lay_out(target: Path, kind: str, name: str, version: str, manifest: dict, files: dict[str, str]) -> None:
     """Write a package folder as PlatformIO's package manager would have left it, in one rename."""
     spec = {"owner": "platformio", "id": None, "name": name, "requirements": None, "uri": None}
+    manifest_file = "platform.json" if kind == "platform" else "package.json"
     contents = {".piopm": json.dumps({"type": kind, "name": name, "version": version, "spec": spec}),
-                "platform.json" if kind == "platform" else "package.json": json.dumps({"name": name, "version": version, **manifest}),
-                **files}
+                manifest_file: json.dumps({"name": name, "version": version, **manifest}), **files}
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
     for path, text in contents.items():
@@ -74,8 +74,8 @@ def prepare(core: Path) -> None:
     lay_out(core / "packages" / "tool-scons", "tool", "tool-scons", version, {"description": "SCons from PyPI", "system": "*"},
             {"scons.py": f"import sys\nsys.path.insert(0, {scons!r})\nfrom SCons.Script import main\nmain()\n"})
     lay_out(core / "platforms" / "native", "platform", "native", NATIVE_VERSION,
-            {"title": "Native", "description": "The host's gcc", "engines": {"platformio": "^6"}, "packages": {}, "frameworks": {}},
-            {"platform.py": NATIVE_PLATFORM, "builder/main.py": NATIVE_BUILDER})
+            {"title": "Native", "description": "The host's gcc", "engines": {"platformio": "^6"}, "packages": {},
+             "frameworks": {}}, {"platform.py": NATIVE_PLATFORM, "builder/main.py": NATIVE_BUILDER})
 
 
 if __name__ == "__main__":

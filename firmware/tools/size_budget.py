@@ -1,6 +1,7 @@
 """PlatformIO post script: fail the build when the image outgrows firmware/size_budgets.json.
 
-Flash is .vectors + .text + .ARM.exidx + .data; RAM is .data + .bss + .stack. Raise a budget by hand, with the reason in the commit.
+Flash is .vectors + .text + .ARM.exidx + .data; RAM is .data + .bss + .stack. A budget is raised by hand, with the reason in
+the commit.
 """
 
 import json

@@ -17,7 +17,7 @@ def model_folder(project: Path, chosen: str) -> Path:
     models = project / "models"
     folder = models / chosen if "/" not in chosen else Path(chosen).expanduser().resolve()
     if not (folder / "nb_model_data.c").is_file():
-        known = ", ".join(sorted(p.parent.name for p in models.glob("*/nb_model_data.c"))) or "none yet: `nociband convert` makes one"
+        known = ", ".join(sorted(p.parent.name for p in models.glob("*/nb_model_data.c"))) or "none yet"
         sys.exit(f"no model '{chosen}': {folder}/nb_model_data.c does not exist. Models here: {known}")
     return folder
 
