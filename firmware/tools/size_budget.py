@@ -37,4 +37,5 @@ def check(target, source, env):  # noqa: ARG001  (SCons calls it so)
     return len(over)
 
 
-env.AddPostAction("$BUILD_DIR/${PROGNAME}${PROGSUFFIX}", check)  # noqa: F821
+env.AddPostAction("$BUILD_DIR/${PROGNAME}${PROGSUFFIX}",  # noqa: F821
+                  env.VerboseAction(check, "Comparing with size_budgets.json"))  # noqa: F821

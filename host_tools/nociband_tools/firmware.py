@@ -102,7 +102,7 @@ def _require(env: str) -> None:
         raise EnvironmentProblem(f"{compiler} is not installed: sudo apt-get install {packages}")
     for module in ("platformio", "SCons"):
         if importlib.util.find_spec(module) is None:
-            raise EnvironmentProblem(f"the Python package {module} is not installed: `make setup`, or pip install 'nociband[sim]'")
+            raise EnvironmentProblem(f"the Python package {module} is not here: `make setup`, or pip install 'nociband[sim]'")
 
 
 def core_dir() -> Path:

@@ -75,7 +75,8 @@ static int16_t log2_rms(int64_t sum_of_squares)
 {
     if (sum_of_squares <= 0)
         return 0;
-    int32_t log2_mean = nb_dsp_log2((uint64_t)sum_of_squares) - LOG2_PER_BLOCK - 2 * NB_DSP_EMG_FRACTION_BITS * (1 << NB_DSP_LOG2_Q);
+    const int32_t unit = LOG2_PER_BLOCK + 2 * NB_DSP_EMG_FRACTION_BITS * (1 << NB_DSP_LOG2_Q);
+    int32_t log2_mean = nb_dsp_log2((uint64_t)sum_of_squares) - unit;
     /* the root halves the logarithm: one more bit to drop */
     return log2_mean <= 0 ? 0 : saturate(round_shift(log2_mean, NB_DSP_LOG2_Q + 1 - EMG_Q));
 }
