@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from _dsp_c import NativeDsp
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from nociband import dsp, windows
 
+Edit = Callable[..., None]
 SCALES = [windows.input_scale(f) for f in (0.3, 2, 11.7, 1 / 3, 0.01, 1e4)]
 
 
@@ -70,6 +73,80 @@ def test_c_and_twin_agree_on_anything(native: NativeDsp, seed: int, frames: int)
     assert (why[-1], quality[-1]) == (twin.why, twin.quality_percent)
     scales = list(zip(rng.integers(-(2**31) + 1, 2**31, 6).tolist(), rng.integers(0, 47, 6).tolist(), strict=True))
     assert np.array_equal(band.input(scales), twin.input(scales))
+
+
+def _boundaries(frames: int) -> tuple[np.ndarray, ...]:
+    """An ordinary minute or two, into which _EDGES put values right at a threshold, one below and one above."""
+    emg = np.full((frames, 40, 2), 50, np.int16)
+    eda = (2000 + np.arange(frames)[:, None] // 5 + np.zeros((1, 2))).astype(np.uint16)
+    accel = np.tile(np.array([0, 0, 1000], np.int16), (frames, 2, 1))
+    features = np.tile(np.array([500, 40, 12000, 12500, 11000, 11500], np.int16), (frames, 1))
+    return emg, eda, accel, features, np.zeros(frames, np.uint8)
+
+
+def _saturate(counts: int, value: int) -> Edit:
+    def edit(emg: np.ndarray, *_: np.ndarray) -> None:
+        emg.reshape(len(emg), -1)[520, :counts] = value
+
+    return edit
+
+
+def _eda(value: int, frames: int) -> Edit:
+    def edit(_emg: np.ndarray, eda: np.ndarray, *_: np.ndarray) -> None:
+        eda[520 : 520 + frames, 1] = value
+
+    return edit
+
+
+def _shake(mg: int, one_more: int) -> Edit:
+    def edit(_emg: np.ndarray, _eda: np.ndarray, accel: np.ndarray, *_: np.ndarray) -> None:
+        accel[520:545, :, 2] = 1000 + mg
+        accel[530, 0, 2] += one_more
+
+    return edit
+
+
+def _unmoved(counts: int, less: int, second: int = 0) -> Edit:
+    """One second lies so many counts above all others, less so much in its sum."""
+
+    def edit(_emg: np.ndarray, eda: np.ndarray, *_: np.ndarray) -> None:
+        eda[:] = 3000
+        eda[second * 25 : second * 25 + 25] += counts
+        eda[second * 25, 0] -= less
+
+    return edit
+
+
+def _flat(value: int) -> Edit:
+    def edit(_emg: np.ndarray, _eda: np.ndarray, _accel: np.ndarray, features: np.ndarray, *_: np.ndarray) -> None:
+        features[520:660, 4] = value
+
+    return edit
+
+
+_EDGES = {
+    **{f"{n} samples of {v}": (_saturate(n, v), n > 20 and abs(v) >= 32760)
+       for n in (20, 21) for v in (32759, 32760, -32759, -32760, -32768)},
+    **{f"eda of {v}": (_eda(v, 21), bad) for v, bad in ((9, True), (10, False), (65499, False), (65500, True))},
+    "500 mg": (_shake(500, 0), False), "a little over 500 mg": (_shake(500, 1), True),
+    "5 counts of response": (_unmoved(5, 0), False), "a little less": (_unmoved(5, 1), True),
+    "rms of 1": (_flat(1), False), "rms of 0": (_flat(0), True),
+}
+
+
+@pytest.mark.parametrize("edge", _EDGES)
+def test_c_and_twin_agree_at_the_thresholds(native: NativeDsp, edge: str) -> None:
+    edit, spoils = _EDGES[edge]
+    parts = _boundaries(700)
+    edit(*parts)
+    assert bool(_compare(native, *parts)[windows.BASELINE_MIN :].any()) == spoils
+
+
+def test_c_and_twin_forget_an_eda_response_after_60_s(native: NativeDsp) -> None:
+    parts = _boundaries(63 * 25)
+    _unmoved(100, 0, second=1)(*parts)
+    reasons = _compare(native, *parts)
+    assert not reasons[62 * 25 - 2] and reasons[62 * 25 - 1]
 
 
 def test_reset_forgets_everything(native: NativeDsp) -> None:
