@@ -17,11 +17,7 @@ typedef struct {
     uint8_t tx[TX_BYTES];
 } uart_t;
 
-static uart_t uarts[UARTS] = {
-    [UART_RADIO] = {.registers = UART1, .irq = UART1_RX_IRQ},
-    [UART_FRONT_END] = {.registers = UART2, .irq = UART2_RX_IRQ},
-    [UART_BOARD] = {.registers = UART3, .irq = UART3_RX_IRQ},
-};
+static uart_t uarts[UARTS]; /* filled in by uart_start: initialised, its buffers would lie in flash too */
 
 static void receive(uart_t *uart)
 {
@@ -72,7 +68,11 @@ static bool channel_write(void *port, const uint8_t *data, size_t bytes)
 
 void uart_start(void)
 {
+    static cmsdk_uart_t *const registers[UARTS] = {[UART_RADIO] = UART1, [UART_FRONT_END] = UART2, [UART_BOARD] = UART3};
+    static const uint8_t irqs[UARTS] = {[UART_RADIO] = UART1_RX_IRQ, [UART_FRONT_END] = UART2_RX_IRQ, [UART_BOARD] = UART3_RX_IRQ};
     for (unsigned i = 0; i < UARTS; i++) {
+        uarts[i].registers = registers[i];
+        uarts[i].irq = irqs[i];
         uarts[i].registers->BAUDDIV = 16; /* the fastest; QEMU does not pace by it */
         uarts[i].registers->CTRL = UART_CTRL_TX | UART_CTRL_RX | UART_CTRL_RX_INTERRUPT;
         NVIC_ISER[0] = 1u << uarts[i].irq;
