@@ -38,7 +38,8 @@ def test_blur(clip: Clip, neutral: np.ndarray) -> None:
 
 def test_a_small_face(clip: Clip, neutral: np.ndarray) -> None:
     cv2, frame = opencv(), clip.draw({})
-    small = [assess(cv2.resize(frame, None, fx=f, fy=f, interpolation=cv2.INTER_AREA), neutral * np.float32(f)) for f in (0.5, 0.25)]
+    small = [assess(cv2.resize(frame, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), neutral * np.float32(share))
+             for share in (0.5, 0.25)]
     assert [q.why for q in small] == [(), ("face_small",)]
 
 

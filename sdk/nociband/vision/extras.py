@@ -7,6 +7,7 @@ MediaPipe takes to import are spent in the worker thread and not in the event lo
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -17,13 +18,14 @@ import numpy as np
 from nociband.errors import EnvironmentProblem
 
 
+@functools.cache
 def opencv() -> ModuleType:
     """`cv2`, on one thread and silent; raises EnvironmentProblem when it is not installed."""
-    # A damaged video is reported by our own DataError; FFmpeg's lines on stderr would only repeat it.
+    # A damaged video or a missing camera is reported by our own errors; OpenCV's lines on stderr would only repeat them.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     with _needed("OpenCV"):
         import cv2
+    cv2.setLogLevel(0)
     cv2.setNumThreads(1)  # frames are small: a pool of threads costs more than it gives beside the emulated band
     return cv2
 
