@@ -21,7 +21,7 @@ from bumble import hci
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.pairing import PairingDelegate
 from bumble.transport import open_transport
-from bumble.transport.common import Transport
+from bumble.transport.common import Transport, TransportLostError
 
 from nociband.errors import BandError, PairingError
 from nociband_tools.radio.bleak_backend import Passkeys, backend_classes
@@ -42,6 +42,13 @@ class _HostDelegate(Delegate):
     async def get_number(self) -> int | None:
         passkeys = self._backend.sessions.get(self._connection.handle)
         return await passkeys.get() if passkeys is not None else None
+
+
+class _NoRadio:
+    """Takes the place of a transport that was lost: what is sent fails at once instead of waiting for an answer for ever."""
+
+    def on_packet(self, packet: bytes) -> None:
+        raise TransportLostError("the virtual radio has gone: start it again with `nociband emulate`")
 
 
 class VirtualBackend:
@@ -73,6 +80,7 @@ class VirtualBackend:
 
     def _radio_lost(self) -> None:
         """The emulator has gone, and with it every link: Bumble does not say so by itself."""
+        self.device.host.hci_sink = _NoRadio()
         for handle in list(self.device.connections):
             self.device.host.emit("disconnection", handle, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
 
