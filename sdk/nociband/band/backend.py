@@ -6,6 +6,7 @@ The system's stack is SYSTEM (bleak's own choice; the operating system shows its
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -48,7 +49,11 @@ def passkey_function(passkey: Passkey) -> Callable[[], Awaitable[int]]:
     """
 
     async def ask() -> int:
-        answer = passkey() if callable(passkey) else passkey
+        answer: Any = passkey
+        if inspect.iscoroutinefunction(passkey):
+            answer = passkey()
+        elif callable(passkey):     # it may wait for a person (input()): the link must live on meanwhile
+            answer = await asyncio.to_thread(passkey)
         if inspect.isawaitable(answer):
             answer = await answer
         if answer is None:

@@ -51,6 +51,7 @@ class Band:
         self._reader: StreamReader | None = None
         self._streaming = self._running = self._stopping = False
         self._epoch: int | None = None
+        self._heard_s = 0.0
         self._final: asyncio.Future[Status] | None = None
         self._frames_in_all: int | None = None
         self._keeping_time: asyncio.Task[None] | None = None
@@ -181,7 +182,7 @@ class Band:
         self._inbox.reset()
         answer = await self._ask_to_start()
         self._epoch = answer
-        self._running = True
+        self._running, self._heard_s = True, time.monotonic()
         if fresh or self._reader is None:
             self._reader = StreamReader(self.manifest, self.clock)
         self._reader.begin(answer)
@@ -210,7 +211,8 @@ class Band:
         try:
             frame = await self._inbox.get(SILENCE_S)
         except BandDisconnected:
-            if self._stopping or not reconnect or not self._running:
+            silent_s = time.monotonic() - self._heard_s
+            if self._stopping or not reconnect or not self._running or silent_s > give_up_s + SILENCE_S:
                 raise
             if await self._reconnect(give_up_s):
                 return []
@@ -219,6 +221,7 @@ class Band:
             return gone
         if frame is None:
             return None
+        self._heard_s = time.monotonic()
         if tap is not None:
             tap(*frame)
         self._reader.overflowed(self._inbox.take_overflow())
