@@ -61,7 +61,10 @@ class FaceMesh:
 
 @contextlib.contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Holds stderr back for a moment and lets through what is not MediaPipe's chatter."""
+    """Holds stderr back for a moment and lets through what is not MediaPipe's chatter.
+
+    Into memory and not a pipe: a process that is started meanwhile and inherits it must not be left with a closed pipe.
+    """
     if not hasattr(os, "memfd_create"):
         yield
         return
