@@ -29,10 +29,11 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT/checkpoint.pt.")] = False,
 ) -> None:
     """Train a model, split by person, and report it beside its baselines."""
+    from dataclasses import replace
+
     from rich.console import Console
 
     from nociband.training import run, tasks
-    from nociband.training.loop import Hyper
 
     console = Console()
     chosen = tasks.find(task, dataset)
@@ -40,9 +41,9 @@ def command(
     out = out or Path("build/models") / name
     with console.status(f"recordings of {dataset}"):
         recordings = tasks.recordings(chosen, data, people, seconds)
-    hyper = Hyper(epochs=epochs, seed=seed)
+    hyper = replace(chosen.hyper, epochs=epochs, hidden=hidden, seed=seed)
     with _Progress(console, len(recordings), epochs) as progress:
-        report = run.train(recordings, chosen, name, out, hyper, hidden, split_seed, resume=resume, on_epoch=progress.advance)
+        report = run.train(recordings, chosen, name, out, hyper, split_seed, resume=resume, on_epoch=progress.advance)
     _print_report(console, report, out)
 
 

@@ -27,7 +27,8 @@ _TRUST, _SIGNALS = SPEC.features["trust"], SPEC.features["signals"]
 
 @dataclass(frozen=True, eq=False)
 class WindowSet:
-    """`relative` int32 (n, 138, 6): feature minus baseline as integers (2^q a unit); `labels` int64 (n,); `subjects` (n,) str."""
+    """`relative` float64 (n, 138, 6): feature minus baseline as nociband.windows.relative_windows gives it, 2^q to the unit;
+    `labels` int64 (n,); `subjects` (n,) str."""
 
     relative: np.ndarray
     labels: np.ndarray
@@ -66,13 +67,13 @@ def build(recordings: Sequence[Recording], task: Task, draws: Draws = PLAIN) -> 
     rng = np.random.default_rng(draws.seed)
     fronts = [to_counts(r, seed) for r in recordings for seed in draws.carrier_seeds]
     owners = [r for r in recordings for _ in draws.carrier_seeds]
-    parts, labels, subjects = [np.zeros((0, FRAMES, len(FEATURES)), np.int32)], [], []
+    parts, labels, subjects = [np.zeros((0, FRAMES, len(FEATURES)))], [], []
     for recording, front, features in zip(owners, fronts, features_of([(f.emg, f.eda) for f in fronts]), strict=True):
         ends, own = _ends(recording, task, draws, rng)
         keep = (ends >= BASELINE_MIN - 1) & (ends < len(features))
         keep[keep] = trusted(front, ends[keep])
         if keep.any():
-            parts.append(np.rint(relative_windows(features, ends[keep])).astype(np.int32))
+            parts.append(relative_windows(features, ends[keep]))
             labels += own[keep].tolist()
             subjects += [recording.subject] * int(keep.sum())
     if not labels:

@@ -24,25 +24,10 @@ from nociband.errors import ModelError
 from nociband.models.s0 import INPUT_LIMIT, S0, S0Config
 from nociband.training.losses import focal_loss
 from nociband.training.metrics import balanced_accuracy, confusion
+from nociband.training.tasks import Hyper
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 EDA_INPUTS = S0Config().eda_inputs
-
-
-@dataclass(frozen=True)
-class Hyper:
-    """What was decided about training. `noise` is Gaussian noise added to inputs, in their standard deviations; `patience` how
-    many epochs without a better validation loss end it."""
-
-    epochs: int = 60
-    batch: int = 64
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
-    gamma: float = 2.0
-    patience: int = 12
-    noise: float = 0.1
-    clip_norm: float = 1.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from nociband.models.s0 import S0, S0Config
 from nociband.signals import Recording
 from nociband.training import baselines, dataset, metrics
 from nociband.training.dataset import AUGMENTED, PLAIN, WindowSet
-from nociband.training.loop import Epoch, Examples, Hyper, deterministic, fit, predict
+from nociband.training.loop import Epoch, Examples, deterministic, fit, predict
 from nociband.training.split import Split, by_subject
-from nociband.training.tasks import Task
+from nociband.training.tasks import Hyper, Task
 
 CALIBRATION_WINDOWS = 300
 VERSION = "1.0.0"
@@ -62,14 +62,17 @@ def prepare(recordings: Sequence[Recording], task: Task, split_seed: int = 0, dr
     return Prepared(split, excluded, train, plain.of(split.validation), plain.of(split.held_out), dataset.input_std(train))
 
 
-def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, hyper: Hyper | None = None, hidden: int = 16,
-          split_seed: int = 0, draws: dataset.Draws = AUGMENTED, resume: bool = False,
+def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, hyper: Hyper | None = None, split_seed: int = 0,
+          draws: dataset.Draws = AUGMENTED, resume: bool = False,
           on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> dict[str, Any]:
-    """Train, judge and write `out`; returns what is in training.json. Raises ModelError and DataError."""
-    hyper = hyper or Hyper()
+    """Train, judge and write `out`; returns what is in training.json. `hyper` replaces the task's own.
+
+    Raises ModelError and DataError.
+    """
+    hyper = hyper or task.hyper
     out.mkdir(parents=True, exist_ok=True)
     data = prepare(recordings, task, split_seed, draws)
-    config = S0Config(hidden=hidden, classes=len(task.labels))
+    config = S0Config(hidden=hyper.hidden, classes=len(task.labels), dropout=hyper.dropout)
     fit_on, stop_on = data.examples(data.train), data.examples(data.validation)
     model, history = fit(config, hyper, fit_on, stop_on, out, resume, on_epoch)
     report = {
