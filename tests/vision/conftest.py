@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-pytest.importorskip("mediapipe", reason="the face side needs nociband[fusion]")
-
-from nociband.vision.clip import Clip  # noqa: E402
-from nociband.vision.landmarks import FaceMesh  # noqa: E402
+from nociband.vision.clip import Clip
+from nociband.vision.landmarks import FaceMesh
 
 Find = Callable[[np.ndarray], np.ndarray | None]
 
