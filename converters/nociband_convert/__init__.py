@@ -1,7 +1,8 @@
 """Converts a trained network to what the band and the host run: PyTorch -> ONNX -> integer .tflite -> C, with its manifest.
 
 From build/models/NAME (nociband.training) to firmware/models/NAME. Stages, a module each: source, calibration, to_onnx,
-to_tflite, tflite, to_c, manifest, parity. Needs the extra `convert`. See docs/convert.md.
+to_tflite, tflite, to_c, manifest, parity. `regenerate` makes the C anew from .tflite files that are there already. Needs the
+extra `convert`; regenerate needs LiteRT alone. See docs/convert.md.
 """
 
 from __future__ import annotations
@@ -67,3 +68,36 @@ def convert(source: Path, out: Path) -> Report:
         for name, content in files.items():
             (out / name).write_bytes(content)
     return report
+
+
+def regenerate(source: Path, out: Path) -> dict[str, bytes]:
+    """From a converted model folder, the same model for this version: specification hash and C made anew, .tflite kept.
+
+    For when the generator, the kernels' interface or the wording of the specification changed, not the model. Returns what was
+    written into `out`. Raises ModelError or SpecError when the folder or the specification no longer fits the model.
+    """
+    import json
+
+    from nociband.errors import ModelError
+    from nociband.inference import GRAPHS, Model
+    from nociband.manifest import Manifest
+    from nociband.spec import SPEC
+    from nociband_convert import manifest, tflite, to_c, to_tflite
+
+    try:
+        raw = json.loads((source / "manifest.json").read_text("utf-8"))
+        raw["spec_hash"] = SPEC.hash
+    except (OSError, ValueError, TypeError) as e:
+        raise ModelError(f"{source / 'manifest.json'} cannot be read ({e})") from e
+    data = manifest.encode(raw)
+    checked = Manifest.from_json(data)
+    files = {f"{name}.tflite": (source / f"{name}.tflite") for name in GRAPHS}
+    graphs = {name: tflite.read(files[f"{name}.tflite"]) for name in GRAPHS}
+    to_tflite.check_loops(graphs)
+    written = {**{name: path.read_bytes() for name, path in files.items()}, "manifest.json": data,
+               SOURCE_NAME: to_c.generate(graphs, data, raw).text.encode()}
+    Model(checked, {name: written[f"{name}.tflite"] for name in GRAPHS})
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in written.items():
+        (out / name).write_bytes(content)
+    return written

@@ -10,15 +10,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nociband.errors import ModelError
 from nociband.manifest import Manifest
 from nociband.spec import SPEC
 from nociband.windows import input_scale
-from nociband_convert.calibration import Calibration
-from nociband_convert.source import Trained
-from nociband_convert.tflite import Graph
+
+if TYPE_CHECKING:
+    from nociband_convert.calibration import Calibration
+    from nociband_convert.source import Trained
+    from nociband_convert.tflite import Graph
 
 SCHEME = "int16x8"
 _TOOLS = ("torch", "onnx", "onnx2tf", "tensorflow")
@@ -43,12 +45,17 @@ def write(trained: Trained, calibration: Calibration, graphs: Mapping[str, Graph
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
         "created_with": {"nociband": metadata.version("nociband"), **{t: metadata.version(t).split("+")[0] for t in _TOOLS}},
     }
-    try:
-        data = (json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    except (TypeError, ValueError) as e:
-        raise ModelError(f"training.json holds a value that JSON has no form for ({e})") from e
+    data = encode(raw)
     Manifest.from_json(data)
     return data
+
+
+def encode(raw: Mapping[str, Any]) -> bytes:
+    """A manifest's bytes as they are hashed and served. Raises ModelError for a value that JSON has no form for."""
+    try:
+        return (json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as e:
+        raise ModelError(f"the manifest would hold a value that JSON has no form for ({e})") from e
 
 
 def _inputs(trained: Trained, graphs: Mapping[str, Graph]) -> list[dict[str, Any]]:

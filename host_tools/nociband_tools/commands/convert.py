@@ -16,12 +16,14 @@ _NEEDED = ("torch", "onnx", "onnx2tf", "tensorflow", "ai_edge_litert")
 
 
 def command(
-    source: Annotated[Path, typer.Argument(help="What `nociband train` left: build/models/NAME.")],
+    source: Annotated[Path, typer.Argument(help="build/models/NAME as `nociband train` left it, or a converted folder.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; default firmware/models/NAME.")] = None,
 ) -> None:
     """Convert a trained model to integers: .tflite, manifest and C. Exit status 1 when it agrees too rarely with training."""
     from importlib.util import find_spec
 
+    if (source / "manifest.json").is_file():
+        return _again(source, out or source)
     missing = [m for m in _NEEDED if find_spec(m) is None]
     if missing:
         raise EnvironmentProblem(f"converting needs {', '.join(missing)}: pip install 'nociband[convert]' (or `make setup`)")
@@ -37,6 +39,13 @@ def command(
                    f"{AGREEMENT_MIN:.0%}; nothing was written. Train with more regularisation or calibration windows.", err=True)
         raise typer.Exit(1)
     typer.echo(f"written to {target}")
+
+
+def _again(source: Path, out: Path) -> None:
+    from nociband_convert import regenerate
+
+    for name, content in regenerate(source, out).items():
+        typer.echo(f"{out / name}: {len(content):,} bytes")
 
 
 def _show(report: Report) -> None:
