@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nociband.errors import BandDisconnected, BandError, BandNotFound, NocibandError, PairingError
+from nociband.errors import BandDisconnected, BandError, NocibandError, PairingError
 from nociband.records import FaceMeasures, Gap, Prediction, Record, SignalBlock, Stamp, Status
 from nociband_tools.live_state import Counters, LiveRecord, LiveState, ModelInfo, Subscription, model_info
 
@@ -35,6 +35,9 @@ FaceSource = Callable[[], AsyncIterator[FaceMeasures]]
 PASSKEY_MAX = 999_999
 CONNECT_TIMEOUT_S = 90.0      # finding, and a person typing a passkey, included
 PASSKEY_WAIT_S = 25.0         # the Security Manager gives up after 30 s
+RECONNECT_S = 30.0            # so long the band client tries by itself to go on with the same session
+POLL_S = 0.5
+SEARCHING = "Looking for a band."
 CLOSE_TIMEOUT_S = 5.0         # a peer that vanished must not hold up the goodbye
 LATENCIES_KEPT = 1500         # one minute of signal frames
 
@@ -49,7 +52,7 @@ class Live:
     """
 
     def __init__(self, connect: Connector, *, face: FaceSource | None = None, passkey: int | None = None, source: str = "",
-                 simulated: tuple[str, ...] = (), face_hz: float = 4.0, stall_s: float = 5.0, retry_s: float = 1.0,
+                 simulated: tuple[str, ...] = (), face_hz: float = 4.0, stall_s: float = 10.0, retry_s: float = 1.0,
                  clock: Callable[[], float] = time.time) -> None:
         self._connect, self._face_source, self.clock = connect, face, clock
         self._stall_s, self._retry_s, self._face_interval_s = stall_s, retry_s, 1.0 / face_hz
@@ -171,25 +174,25 @@ class Live:
             unanswered = self._state.needs_passkey
             self._set(link="pairing" if unanswered else "failed", message=_sentence(error), needs_passkey=True)
             await self._wait_for_passkey()
-        elif isinstance(error, NocibandError) and not isinstance(error, (BandNotFound, BandDisconnected)):
+        elif isinstance(error, (BandError, OSError)) or self._state.link == "lost":
+            if self._state.link in ("connected", "lost"):
+                self._lose(error)
+            else:
+                self._set(link="searching", needs_passkey=False, message=_sentence(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._retry_s)
+        else:       # another specification, a damaged manifest, something that is not installed: only a person can help
             self._set(link="failed", message=_sentence(error))
             self._told.clear()
             await self._told.wait()
-            self._set(link="searching", message="Looking for a band.")
-        else:
-            await self._after_loss(error)
+            self._set(link="searching", message=SEARCHING)
 
-    async def _after_loss(self, error: Exception) -> None:
-        """A band that was there is "lost" until it is back; one that was never seen is being searched."""
-        if self._state.link in ("connected", "lost"):
-            if self._state.link == "connected" and self._fuser is not None:
-                self._fuser.forget_band()
-                self._emit_fused()
-            self._set(link="lost", message=f"{_sentence(error)} Trying to reconnect.")
-        else:
-            self._set(link="searching", needs_passkey=False, message=_sentence(error))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), self._retry_s)
+    def _lose(self, error: Exception) -> None:
+        """The band was there and is gone: what it said last no longer counts."""
+        if self._state.link == "connected" and self._fuser is not None:
+            self._fuser.forget_band()
+            self._emit_fused()
+        self._set(link="lost", message=f"{_sentence(error)} Trying to reconnect.")
 
     async def _wait_for_passkey(self) -> None:
         while self._passkey is None and not self._stopping.is_set():
@@ -199,7 +202,7 @@ class Live:
     async def _session(self) -> None:
         """Connect, then take records until the session or the link ends."""
         if self._state.link not in ("lost", "pairing"):
-            self._set(link="searching", message="Looking for a band.")
+            self._set(link="searching", message=self._state.message or SEARCHING)
         stack = AsyncExitStack()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -227,32 +230,55 @@ class Live:
     def _greet(self, band: Any) -> None:
         from nociband.fusion import Fuser
 
-        if self._state.link == "lost":
-            self._counters = replace(self._counters, reconnections=self._counters.reconnections + 1)
         model = model_info(band.manifest)
         if model != self._state.model or self._fuser is None:
             self._fuser = Fuser() if model.of == "pain" else None
         self._band = band
-        self._set(link="connected", message="", needs_passkey=False, model=model, band=getattr(band, "name", "") or "")
+        self._link_is_up(model=model, band=band.name)
+
+    def _link_is_up(self, **what: Any) -> None:
+        if self._state.link == "lost":
+            self._counters = replace(self._counters, reconnections=self._counters.reconnections + 1)
+        self._set(link="connected", message="", needs_passkey=False, **what)
 
     async def _take_all(self, band: Any) -> None:
-        stream = aiter(band.stream())
+        """Take records until the session ends. The band client reconnects by itself; meanwhile the state says "lost"."""
+        stream = aiter(band.stream(reconnect=True, give_up_s=RECONNECT_S))
+        upcoming, heard_at = None, time.monotonic()
         try:
             while True:
-                try:
-                    async with asyncio.timeout(self._stall_s):
-                        record = await anext(stream)
-                except TimeoutError:
-                    raise BandDisconnected(f"nothing came from the band for {self._stall_s:g} s") from None
+                upcoming = upcoming or asyncio.create_task(_next_of(stream))
+                await asyncio.wait({upcoming}, timeout=POLL_S)
+                if not upcoming.done():
+                    self._watch(band, time.monotonic() - heard_at)
+                    continue
+                record, upcoming, heard_at = upcoming.result(), None, time.monotonic()
+                if record is None:
+                    break
+                if self._state.link == "lost" and band.is_connected:
+                    self._link_is_up()
                 self._take(record)
-        except StopAsyncIteration:
-            if not self._stopping.is_set():
-                raise BandDisconnected("the band ended its session") from None
         finally:
-            if inspect.isasyncgen(stream):
-                with contextlib.suppress(NocibandError, OSError, TimeoutError):
-                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                        await stream.aclose()
+            await self._leave(stream, upcoming)
+        if not self._stopping.is_set():
+            raise BandDisconnected("the band ended its session")
+
+    def _watch(self, band: Any, silent_s: float) -> None:
+        """Nothing came for a moment: is the link down, or is a link that claims to be up mute?"""
+        if not band.is_connected and not self._forgotten:
+            if self._state.link == "connected":
+                self._lose(BandDisconnected("the link to the band was lost"))
+        elif silent_s > self._stall_s:
+            raise BandDisconnected(f"nothing came from the band for {self._stall_s:g} s")
+
+    async def _leave(self, stream: AsyncIterator[Record], upcoming: asyncio.Task[Record | None] | None) -> None:
+        if upcoming is not None:
+            upcoming.cancel()
+            await asyncio.wait({upcoming}, timeout=CLOSE_TIMEOUT_S)
+        if inspect.isasyncgen(stream):
+            with contextlib.suppress(NocibandError, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await stream.aclose()
 
     async def _face_side(self) -> None:
         if self._face_source is None:
@@ -318,6 +344,11 @@ class Live:
         if changed != self._state:
             self._state = changed
             self._emit(self.state)
+
+
+async def _next_of(stream: AsyncIterator[Record]) -> Record | None:
+    """The next record, None at the end of the stream."""
+    return await anext(stream, None)
 
 
 def checked_passkey(value: Any) -> int:

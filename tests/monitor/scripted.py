@@ -32,7 +32,7 @@ class ScriptClock:
     """Unix seconds; stands where the script is while history is played, then runs."""
 
     def __init__(self, history_s: float) -> None:
-        self._t: float | None = time.time() - history_s
+        self._t: float | None = time.time() - history_s if history_s else None
 
     def __call__(self) -> float:
         return time.time() if self._t is None else self._t
@@ -106,10 +106,11 @@ class ScriptedBand:
     """What Band offers to the hub. `calls` notes what was asked of it."""
 
     def __init__(self, model: Any, records: asyncio.Queue[Any], name: str = "Nb0042") -> None:
-        self.manifest, self.name, self.calls = model, name, []
+        self.manifest, self.name, self.is_connected = model, name, True
+        self.calls: list[str] = []
         self._records = records
 
-    async def stream(self) -> AsyncIterator[Any]:
+    async def stream(self, *, reconnect: bool, give_up_s: float) -> AsyncIterator[Any]:
         """Records until the script says None; an exception in the script is raised."""
         while (record := await self._records.get()) is not None:
             if isinstance(record, Exception):
@@ -137,6 +138,7 @@ class Stage:
         self.connect_errors: list[Exception] = []
         self.passkeys: list[int] = []
         self.asks = asks
+        self.asks_then_fails: Exception | None = None
         self.live = Live(self._connect, face=self._faces if camera else None, clock=self.clock, retry_s=0.1, **options)
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -146,8 +148,8 @@ class Stage:
             raise self.connect_errors.pop(0)
         if self.asks:
             self.passkeys.append(await ask())
-            if self.connect_errors:
-                raise self.connect_errors.pop(0)
+            if self.asks_then_fails:
+                raise self.asks_then_fails
         yield self.band
 
     async def _faces(self) -> AsyncIterator[FaceMeasures]:
@@ -171,6 +173,7 @@ class Stage:
             while wait <= 0 and not (self.band_records.empty() and self.face_records.empty()):
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
+        await asyncio.sleep(0.02)       # the hub takes the last ones
         self.clock.at(None)
 
     async def __aenter__(self) -> Stage:

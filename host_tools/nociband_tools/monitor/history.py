@@ -89,7 +89,8 @@ class History:
 
     def since(self, cursor: Cursor) -> dict[str, Any]:
         """What is new for this browser, and moves its cursor. Empty when nothing is. The first message has all there is."""
-        now, message = self._clock(), {}
+        now = self._clock()
+        message: dict[str, Any] = {}
         signals = self._signals.since(cursor.signals)
         if signals:
             message["signals"] = dict(zip(SIGNAL_COLUMNS, map(list, zip(*signals, strict=True)), strict=True))

@@ -93,8 +93,8 @@ async def _web_server(app: Guard, bound: socket.socket, certificate: Certificate
     config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="websockets-sansio",
                             ws_max_size=4096, ws_ping_interval=10.0, ws_ping_timeout=10.0, timeout_graceful_shutdown=1,
                             server_header=False, proxy_headers=False,
-                            ssl_certfile=certificate and str(certificate.certificate),
-                            ssl_keyfile=certificate and str(certificate.key))
+                            ssl_certfile=certificate.certificate if certificate else None,
+                            ssl_keyfile=certificate.key if certificate else None)
     config.load()
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2

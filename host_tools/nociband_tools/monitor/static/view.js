@@ -109,10 +109,10 @@ function drawPain(store, row, stale, has) {
   const bandScore = band?.score ?? null;
   const sides = !has ? "no score" : row.band_weight && row.face_weight ? "both sides" : row.band_weight ? "band alone" : "face alone";
   tile("fused", row?.score, sides, stale);
-  tile("band", bandScore, bandOld && band ? "out of date" : bandScore === null ? "no score" : `weight ${percent(row?.band_weight ?? 0)}`, stale || bandOld);
+  tile("band", bandScore, bandOld && band ? "out of date" : bandScore === null ? "no score" : `weight ${(row?.band_weight ?? 0).toFixed(2)}`, stale || bandOld);
   const face = store.face, faceOld = store.state.face !== "running" || !face || store.now() - face.t > STALE_S;
   const score = faceOld ? null : row?.face ?? null;
-  const said = store.state.face !== "running" ? FACE[store.state.face] : score === null ? "no score" : `weight ${percent(row.face_weight)}`;
+  const said = store.state.face !== "running" ? FACE[store.state.face] : score === null ? "no score" : `weight ${row.face_weight.toFixed(2)}`;
   tile("face", score, said, stale || faceOld);
 }
 
