@@ -44,7 +44,9 @@ class InputScale(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """A validated manifest. `raw` is the whole JSON object; `hash` the SHA-256 of its bytes (the band's model_hash begins it)."""
+    """A validated manifest. `raw` is the whole JSON object, `json_bytes` what it was read from, `hash` their SHA-256 in hex digits
+    (the band's model_hash begins it).
+    """
 
     name: str
     title: str
@@ -59,6 +61,7 @@ class Manifest:
     sites: tuple[str, ...]
     hash: str
     raw: Mapping[str, Any] = field(repr=False, compare=False)
+    json_bytes: bytes = field(repr=False, compare=False)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -89,6 +92,7 @@ class Manifest:
             name=raw["name"], title=raw["title"], version=str(raw["version"]), of=raw["of"], synthetic=raw["synthetic"],
             warning=raw["warning"], classes=_classes(raw["classes"], raw["of"]), input_scales=_input_scales(raw["input"]),
             output_scale=scale, output_zero_point=zero_point, sites=_sites(raw["sites"]), hash=digest.hex(), raw=raw,
+            json_bytes=bytes(data),
         )
 
     def probabilities(self, logits: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -50,6 +50,7 @@ class Band:
         self._link: Link = self._new_link()
         self._reader: StreamReader | None = None
         self._streaming = self._running = self._stopping = False
+        self.sessions = 0       # begun on this connection
         self._epoch: int | None = None
         self._heard_s = 0.0
         self._final: asyncio.Future[Status] | None = None
@@ -171,6 +172,16 @@ class Band:
         return status
 
     @property
+    def epoch(self) -> int | None:
+        """Number of the current or last session, None before the first."""
+        return self._epoch
+
+    @property
+    def frames_in_all(self) -> int | None:
+        """How many frames the last session had, once it ended as it should."""
+        return self._frames_in_all
+
+    @property
     def account(self) -> Account:
         """What came and what did not in the current or last session."""
         return self._reader.account if self._reader else Account()
@@ -181,7 +192,7 @@ class Band:
         self._frames_in_all = None
         self._inbox.reset()
         answer = await self._ask_to_start()
-        self._epoch = answer
+        self._epoch, self.sessions = answer, self.sessions + 1
         self._running, self._heard_s = True, time.monotonic()
         if fresh or self._reader is None:
             self._reader = StreamReader(self.manifest, self.clock)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ DRIFT_MAX = 200e-6       # two crystals at their worst, and a host whose clock i
 DRIFT_WANDER = 5e-6      # how much the drift itself may change within a session (temperature)
 BUCKET_S = 10.0          # the tightest bounds of each such stretch are kept
 BUCKETS_MAX = 90         # for a quarter of an hour
+LOG_MAX = 64             # raw exchanges that a recorder which comes later can still write down
 
 
 @dataclass
@@ -39,6 +41,7 @@ class ClockFit:
     """Host time of a band's clock. Host times are Unix seconds, device times microseconds since the band's boot.
 
     `exchanges` counts what was used, `steps` how often a clock was found to have jumped (all earlier bounds are then void).
+    `log` holds the latest raw exchanges (sent_s, t_us, received_s); `on_exchange` is called with each new one.
     """
 
     def __init__(self) -> None:
@@ -47,6 +50,8 @@ class ClockFit:
         self._drift = (-DRIFT_MAX, DRIFT_MAX)
         self.exchanges = 0
         self.steps = 0
+        self.log: deque[tuple[float, int, float]] = deque(maxlen=LOG_MAX)
+        self.on_exchange: Callable[[float, int, float], None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -81,6 +86,9 @@ class ClockFit:
             bucket.high, bucket.high_at_s = high, device_s
         self.exchanges += 1
         self._refit()
+        self.log.append((sent_s, t_us, received_s))
+        if self.on_exchange is not None:
+            self.on_exchange(sent_s, t_us, received_s)
 
     def arrival(self, t_us: int, received_s: float) -> None:
         """A frame whose content was complete at device time t_us arrived. Cheap; used between exchanges."""

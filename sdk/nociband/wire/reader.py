@@ -49,7 +49,7 @@ class StreamReader:
 
     def __init__(self, manifest: Manifest, clock: ClockFit) -> None:
         self.account = Account()
-        self._manifest, self._clock = manifest, clock
+        self._manifest, self.clock = manifest, clock
         self._gaps = GapDetector()
         self._damaged_since = self._overflowed_since = 0
 
@@ -74,7 +74,7 @@ class StreamReader:
 
     def feed(self, data: bytes | bytearray, received_s: float) -> list[Record]:
         """The records of one notification: at most a Gap and what follows it. Raises WireError only before a time exchange."""
-        if not self._clock.ready:
+        if not self.clock.ready:
             raise WireError("frames have no host time yet: exchange times (get_time) before the first")
         try:
             frame = decode_frame(data)
@@ -102,7 +102,7 @@ class StreamReader:
         return [replace(g, why="band_restarted") for g in self._told(gap)]
 
     def _stamp(self, frame: Frame) -> dict[str, Any]:
-        host_s, uncertainty_s = self._clock.to_host(frame.t_us)
+        host_s, uncertainty_s = self.clock.to_host(frame.t_us)
         return {"epoch": frame.epoch, "seq": frame.seq, "t_us": frame.t_us, "host_time_s": host_s,
                 "host_uncertainty_s": uncertainty_s}
 
@@ -126,9 +126,9 @@ class StreamReader:
 
     def _learn_time(self, frame: Frame, received_s: float) -> None:
         if frame.name == "signals":
-            self._clock.arrival(frame.t_us + _SIGNALS_SPAN_US, received_s)
+            self.clock.arrival(frame.t_us + _SIGNALS_SPAN_US, received_s)
         elif frame.name == "status":
-            self._clock.arrival(frame.t_us, received_s)
+            self.clock.arrival(frame.t_us, received_s)
 
 
 def _signals(v: Mapping[str, Any], stamp: dict[str, Any], received_s: float, _: Manifest) -> SignalBlock:

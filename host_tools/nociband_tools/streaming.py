@@ -1,0 +1,74 @@
+"""What `nociband stream` and `nociband record` share: a band's session for so many seconds or until Ctrl-C, with a tidy end.
+
+Records come from nociband.band; each goes to the command's function, and optionally everything to a session file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from nociband.errors import BandDisconnected, NocibandError
+from nociband.records import Record
+from nociband.store import SessionWriter
+
+
+@contextlib.asynccontextmanager
+async def _stopping(band: Any, seconds: float | None) -> AsyncIterator[None]:
+    """Stop the session after `seconds`, on Ctrl-C and on SIGTERM."""
+    loop, wished = asyncio.get_running_loop(), asyncio.Event()
+
+    async def stop() -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wished.wait(), seconds)
+        with contextlib.suppress(NocibandError):        # a link that is gone ends the stream by itself
+            await band.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, wished.set)
+    task = asyncio.create_task(stop())
+    try:
+        yield
+    finally:
+        task.cancel()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def run_session(band: Any, take: Callable[[Record], None], seconds: float | None, *, reconnect: bool = False,
+                      tap: Callable[[bytes, float], None] | None = None) -> None:
+    """Stream for `seconds` (None: until Ctrl-C) and hand every record to `take`. Raises BandError."""
+    async with _stopping(band, seconds), contextlib.aclosing(band.stream(reconnect=reconnect, tap=tap)) as records:
+        async for record in records:
+            take(record)
+
+
+async def record_session(band: Any, path: Path, take: Callable[[Record], None], seconds: float | None, *,
+                         reconnect: bool = False) -> None:
+    """As run_session, and write everything to a new session file at `path`. Raises BandError, DataError."""
+    about = {"band": band.name, "address": band.address, "firmware": band.info.firmware_version, "model": band.manifest.name}
+    sessions = 0
+    with SessionWriter(path, band.manifest, about) as writer:
+        for exchange in band.clock.log:
+            writer.exchange(*exchange)
+
+        def tap(data: bytes, received_s: float) -> None:
+            nonlocal sessions
+            if band.sessions != sessions:
+                sessions = band.sessions
+                writer.begin(band.epoch)
+            writer.frame(data, received_s)
+
+        band.clock.on_exchange = writer.exchange
+        try:
+            await run_session(band, take, seconds, reconnect=reconnect, tap=tap)
+            writer.end(band.account, band.frames_in_all)
+        except BandDisconnected:
+            writer.end(band.account, None)
+            raise
+        finally:
+            band.clock.on_exchange = None
