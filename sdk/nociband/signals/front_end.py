@@ -135,5 +135,5 @@ def _at_rate(samples: np.ndarray, rate_hz: float, target_hz: float, n: int) -> n
 
 
 def _quantise(values: np.ndarray, counts_per_unit: float, dtype: type) -> np.ndarray:
-    limits = np.iinfo(dtype)
+    limits: np.iinfo = np.iinfo(dtype)
     return np.clip(np.rint(values * counts_per_unit), limits.min, limits.max).astype(dtype)

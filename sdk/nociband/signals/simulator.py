@@ -110,7 +110,8 @@ def _draw_person(rng: np.random.Generator) -> Person:
 def _draw_stimuli(seconds: float, rng: np.random.Generator) -> tuple[Event, ...]:
     """Levels 0-4 in shuffled rounds, so that none is rare; level 0 is a stimulus of no intensity, labelled like the others."""
     stimuli: list[Event] = []
-    t, waiting = FIRST_STIMULUS_S, []
+    t = FIRST_STIMULUS_S
+    waiting: list[int] = []
     while True:
         if not waiting:
             waiting = rng.permutation(LEVELS).tolist()

@@ -83,7 +83,7 @@ def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, hyp
         "training": _account(task, data, hyper, split_seed, draws, history) | {"metrics": _judge(model, task, data, hyper)},
     }
     _write(out, model, config, data, report)
-    return report
+    return json.loads((out / "training.json").read_text("utf-8"))
 
 
 def _account(task: Task, data: Prepared, hyper: Hyper, split_seed: int, draws: dataset.Draws,

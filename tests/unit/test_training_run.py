@@ -1,0 +1,174 @@
+"""A tiny training run end to end: output folder, determinism, resuming, early stopping, and what it refuses."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nociband.errors import ModelError  # noqa: E402
+from nociband.models.s0 import INPUT_LIMIT, S0, S0Config  # noqa: E402
+from nociband.signals import simulator  # noqa: E402
+from nociband.training import baselines, dataset, loop, run, tasks  # noqa: E402
+from nociband.training.losses import focal_loss  # noqa: E402
+
+TINY = dataclasses.replace(tasks.PAIN5.hyper, epochs=2, hidden=4, batch=16)
+DRAWS = dataset.Draws((0,), 2, 0.5)
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    return [simulator.simulate(120, 5, f"P{k}") for k in range(3)]
+
+
+@pytest.fixture(scope="module")
+def trained(recordings, tmp_path_factory):
+    out = tmp_path_factory.mktemp("models") / "tiny"
+    return out, run.train(recordings, tasks.PAIN5, "tiny", out, TINY, draws=DRAWS)
+
+
+def test_the_output_folder_is_what_the_converter_takes(trained):
+    out, report = trained
+    assert json.loads((out / "training.json").read_text()) == report
+    assert {"name", "title", "version", "of", "synthetic", "warning", "classes", "sites", "std", "training"} <= set(report)
+    assert report["synthetic"] and report["of"] == "pain" and [c["value"] for c in report["classes"]] == [0, 2.5, 5, 7.5, 10]
+    saved = torch.load(out / "model.pt", weights_only=True)
+    model = S0(S0Config(**saved["config"]))
+    model.load_state_dict(saved["state_dict"])
+    assert saved["config"]["classes"] == 5 and saved["config"]["hidden"] == 4
+    calibration = np.load(out / "calibration.npz")
+    assert calibration["train"].shape[1:] == calibration["validation"].shape[1:] == (138, 6)
+    assert calibration["validation_labels"].shape == (len(calibration["validation"]),)
+    assert len(report["std"]) == 6 and min(report["std"]) > 0
+
+
+def test_people_are_apart_in_the_record_and_in_the_calibration_windows(recordings, trained):
+    out, report = trained
+    subjects = report["training"]["subjects"]
+    everyone = subjects["train"] + subjects["validation"] + subjects["held_out"]
+    assert sorted(everyone) == ["P0", "P1", "P2"]
+    held_out = [r for r in recordings if r.subject in subjects["held_out"]]
+    theirs = dataset.build(held_out, tasks.PAIN5, DRAWS).relative
+    plain = dataset.build(held_out, tasks.PAIN5).relative
+    calibration = np.load(out / "calibration.npz")
+    for window in np.concatenate([calibration["train"], calibration["validation"]]):
+        assert not any(np.array_equal(window, other) for other in np.concatenate([theirs, plain]))
+
+
+def test_a_leak_between_people_is_caught(recordings, monkeypatch):
+    whole = dataset.build
+    monkeypatch.setattr(run.dataset, "build", lambda _, task, draws: whole(recordings, task, draws))  # ignores the selection
+    with pytest.raises(ModelError, match="not in training stands among the training windows"):
+        run.prepare(recordings, tasks.PAIN5, draws=DRAWS)
+
+
+def test_metrics_stand_beside_their_baselines(trained):
+    judged = trained[1]["training"]["metrics"]
+    assert set(judged) == {"validation", "held_out"}
+    for side in judged.values():
+        assert set(side) == {"s0", "logistic_regression", "majority"}
+        for m in side.values():
+            low, high = m["balanced_accuracy"]["ci95"]
+            assert 0 <= low <= m["balanced_accuracy"]["value"] <= high <= 1 and m["subjects"] == 1
+
+
+def test_the_same_seed_gives_the_same_model(recordings, trained, tmp_path):
+    run.train(recordings, tasks.PAIN5, "tiny", tmp_path, TINY, draws=DRAWS)
+    a, b = (torch.load(folder / "model.pt", weights_only=True)["state_dict"] for folder in (trained[0], tmp_path))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    run.train(recordings, tasks.PAIN5, "tiny", tmp_path, dataclasses.replace(TINY, seed=1), draws=DRAWS)
+    c = torch.load(tmp_path / "model.pt", weights_only=True)["state_dict"]
+    assert not all(torch.equal(a[k], c[k]) for k in a)
+
+
+def examples(n: int, seed: int) -> loop.Examples:
+    """Two classes that differ in the level of one EMG input."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    x = rng.normal(0, 1, (n, 30, 6)).astype(np.float32)
+    x[:, :, 3] += 1.5 * y[:, None]
+    return loop.Examples(x, y)
+
+
+CONFIG = S0Config(hidden=4, classes=2)
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
+    hyper = dataclasses.replace(TINY, epochs=4)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole, history = loop.fit(CONFIG, hyper, examples(64, 0), examples(32, 1), tmp_path / "a")
+    loop.fit(CONFIG, dataclasses.replace(hyper, epochs=2), examples(64, 0), examples(32, 1), tmp_path / "b")
+    seen = []
+    resumed, again = loop.fit(CONFIG, hyper, examples(64, 0), examples(32, 1), tmp_path / "b", True, seen.append)
+    assert [e.epoch for e in seen] == [2, 3] and [e.epoch for e in again] == [0, 1, 2, 3]
+    assert [e.validation_loss for e in again] == [e.validation_loss for e in history]
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
+    with open(tmp_path / "b" / "log.csv", newline="") as f:
+        assert [int(row["epoch"]) for row in csv.DictReader(f)] == [0, 1, 2, 3]
+
+
+def test_resuming_needs_a_sound_checkpoint_of_the_same_run(tmp_path):
+    with pytest.raises(ModelError, match="no checkpoint to resume from"):
+        loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), tmp_path, resume=True)
+    loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), tmp_path)
+    with pytest.raises(ModelError, match="other data or settings"):
+        loop.fit(CONFIG, TINY, examples(32, 9), examples(16, 1), tmp_path, resume=True)
+    path = tmp_path / loop.CHECKPOINT
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be read"):
+        loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), tmp_path, resume=True)
+
+
+def test_it_learns_what_can_be_learned_and_keeps_the_best_epoch(tmp_path):
+    hyper = dataclasses.replace(TINY, epochs=15, learning_rate=1e-2, patience=3)
+    validation = examples(100, 1)
+    model, history = loop.fit(CONFIG, hyper, examples(200, 0), validation, tmp_path)
+    best = min(history, key=lambda e: e.validation_loss)
+    assert best.validation_balanced_accuracy > 0.9
+    loss = focal_loss(torch.from_numpy(loop.predict(model, validation.x)), torch.from_numpy(validation.y)).item()
+    assert loss == pytest.approx(best.validation_loss, abs=1e-6)
+
+
+def test_it_stops_when_validation_gets_no_better(tmp_path):
+    rng = np.random.default_rng(0)
+    noise = [loop.Examples(rng.normal(size=(40, 20, 6)).astype(np.float32), rng.integers(0, 2, 40)) for _ in range(2)]
+    hyper = dataclasses.replace(TINY, epochs=60, patience=4, learning_rate=2e-2)
+    history = loop.fit(CONFIG, hyper, *noise, tmp_path)[1]
+    assert len(history) < 60
+    assert len(history) - 1 - int(np.argmin([e.validation_loss for e in history])) == 4
+
+
+def test_a_loss_that_is_no_number_is_an_error(tmp_path):
+    bad = examples(32, 0)
+    bad.x[3, 2, 1] = np.nan
+    with pytest.raises(ModelError, match="no longer a number"):
+        loop.fit(CONFIG, TINY, bad, examples(16, 1), tmp_path)
+
+
+def test_torch_is_left_as_it_was(tmp_path):
+    torch.manual_seed(4)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before) and torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_focal_loss_by_hand():
+    logits, target = torch.tensor([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]]), torch.tensor([0, 2])
+    p = torch.softmax(logits, 1)[[0, 1], target]
+    assert focal_loss(logits, target, 2.0).item() == pytest.approx(torch.mean(-(1 - p) ** 2 * torch.log(p)).item())
+    assert focal_loss(logits, target, 0.0).item() == pytest.approx(torch.nn.functional.cross_entropy(logits, target).item())
+
+
+def test_baselines():
+    train, test = examples(200, 0), examples(100, 1)
+    assert np.mean(baselines.logistic_regression(train.x, train.y, test.x, 2) == test.y) > 0.95
+    assert baselines.majority(np.array([0, 2, 2]), 3).tolist() == [2, 2, 2]
+
+
+def test_both_sides_clamp_inputs_alike():
+    assert dataset.INPUT_LIMIT == INPUT_LIMIT
