@@ -18,11 +18,12 @@ from nociband.store import SessionWriter
 
 
 @contextlib.asynccontextmanager
-async def _stopping(band: Any, seconds: float | None) -> AsyncIterator[None]:
-    """Stop the session after `seconds`, on Ctrl-C and on SIGTERM."""
-    loop, wished = asyncio.get_running_loop(), asyncio.Event()
+async def _stopping(band: Any, seconds: float | None) -> AsyncIterator[asyncio.Event]:
+    """Stop the session `seconds` after the event that is given was set (by the first record), on Ctrl-C and on SIGTERM."""
+    loop, begun, wished = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     async def stop() -> None:
+        await begun.wait()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(wished.wait(), seconds)
         with contextlib.suppress(NocibandError):        # a link that is gone ends the stream by itself
@@ -32,7 +33,7 @@ async def _stopping(band: Any, seconds: float | None) -> AsyncIterator[None]:
         loop.add_signal_handler(number, wished.set)
     task = asyncio.create_task(stop())
     try:
-        yield
+        yield begun
     finally:
         task.cancel()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -42,8 +43,9 @@ async def _stopping(band: Any, seconds: float | None) -> AsyncIterator[None]:
 async def run_session(band: Any, take: Callable[[Record], None], seconds: float | None, *, reconnect: bool = False,
                       tap: Callable[[bytes, float], None] | None = None) -> None:
     """Stream for `seconds` (None: until Ctrl-C) and hand every record to `take`. Raises BandError."""
-    async with _stopping(band, seconds), contextlib.aclosing(band.stream(reconnect=reconnect, tap=tap)) as records:
+    async with _stopping(band, seconds) as begun, contextlib.aclosing(band.stream(reconnect=reconnect, tap=tap)) as records:
         async for record in records:
+            begun.set()
             take(record)
 
 

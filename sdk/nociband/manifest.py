@@ -44,8 +44,8 @@ class InputScale(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """A validated manifest. `raw` is the whole JSON object, `json_bytes` what it was read from, `hash` their SHA-256 in hex digits
-    (the band's model_hash begins it).
+    """A validated manifest. `raw` is the whole JSON object, `json_bytes` what it was read from, `hash` their SHA-256 in hex (the
+    band's model_hash begins it).
     """
 
     name: str

@@ -25,7 +25,7 @@ def command(
     reconnect: Annotated[bool, typer.Option(help="Reconnect when the link is lost; what is lost is told as a gap.")] = True,
     npz: Annotated[Path | None, typer.Option("--npz", help="Also export to a NumPy archive at the end.")] = None,
 ) -> None:
-    """Record a session to FILE until Ctrl-C. Read it again with nociband.store.open_session. Exit status 1 when frames are missing."""
+    """Record a session to FILE until Ctrl-C; nociband.store.open_session reads it. Exit status 1 when frames are missing."""
     target = Target(radio, address, passkey, timeout, state)
     try:
         asyncio.run(_record(file, target, seconds, reconnect))
