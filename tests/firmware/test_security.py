@@ -107,7 +107,8 @@ async def ask(b: Board) -> dict:
     return await b.answer("radio_pair_answer", n + 1)
 
 
-@pytest.mark.parametrize("weakness", [{"authenticated": 0}, {"secure_connections": 0}, {"key_bytes": 7}], ids=lambda w: "-".join(w))
+@pytest.mark.parametrize("weakness", [{"authenticated": 0}, {"secure_connections": 0}, {"key_bytes": 7}],
+                         ids=lambda w: "-".join(w))
 async def test_weak_pairing_makes_no_bond(hardened: Bands, weakness: dict) -> None:
     async with hardened.start() as b:
         await b.boot()
