@@ -12,7 +12,7 @@ import numpy as np
 from nociband.errors import ModelError
 from nociband_convert import quantise
 from nociband_convert.arena import plan
-from nociband_convert.tflite import Graph, Op, Tensor
+from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
 
 _WIDTH = 118
 
@@ -38,6 +38,12 @@ class GraphWriter:
     """Writes `graph` as `static void <name>(...)`: `constants` and `calls` are lines of C, `parameters` the signature."""
 
     def __init__(self, name: str, graph: Graph, parameters: Sequence[str]) -> None:
+        try:
+            self._begin(name, graph, parameters)
+        except MALFORMED as e:
+            raise ModelError(f"{graph.name} is damaged ({type(e).__name__}: {e}); convert the model again") from e
+
+    def _begin(self, name: str, graph: Graph, parameters: Sequence[str]) -> None:
         given = {*graph.inputs, *graph.outputs}
         if given != set(parameters):
             raise ModelError(f"{graph.name}: its inputs and outputs are {sorted(given)}, where {sorted(parameters)} belong")
@@ -83,6 +89,10 @@ class GraphWriter:
         if not holds:
             raise ModelError(f"{self.graph.name}: {op.kind} {what}, which the band's kernels do not have")
 
+    def _makes(self, op: Op, size: int) -> None:
+        """Refuse an output of another size: the kernel writes `size` elements."""
+        self._require(op, self.graph.tensors[op.outputs[0]].size == size, f"has an output that is not of {size} elements")
+
     def _no_activation(self, op: Op) -> None:
         self._require(op, getattr(op.options, "fusedActivationFunction", 0) == 0, "has a fused activation")
 
@@ -108,6 +118,7 @@ class GraphWriter:
         weights = self.graph.tensors[op.inputs[1]].data
         one_row = weights is not None and x.size == weights.shape[1]
         self._require(op, one_row, "works on more than one row, or on computed weights")
+        self._makes(op, len(weights))
         w, bias, channel = self._matrix(op, weights, quantise.channel)
         self.macs += weights.size
         self.calls.append(f"nb_nn_fully_connected({self._at(op.inputs[0])}, {x.size}, {w}, {bias}, {channel}, {y.size}, "
@@ -122,6 +133,8 @@ class GraphWriter:
         fits = weights is not None and len(x.shape) == 4 and x.shape[:2] == (1, 1) and weights.shape[1] == 1
         self._require(op, fits and weights.shape[2] % 2 == 1, "is not over one dimension with an odd kernel")
         outputs, _, kernel, channels = weights.shape
+        self._require(op, channels == x.shape[3], "has weights for another number of channels")
+        self._makes(op, x.shape[2] * outputs)
         w, bias, channel = self._matrix(op, weights.reshape(outputs, -1), quantise.conv_channel)
         self.macs += weights.size * x.shape[2]
         self.calls.append(f"nb_nn_conv({self._at(op.inputs[0])}, {x.shape[2]}, {channels}, {w}, {kernel}, {bias}, {channel}, "
@@ -130,6 +143,7 @@ class GraphWriter:
     def _table(self, op: Op, kernel: str) -> None:
         x, y = self._tensors(op)
         self._require(op, y.scale == 2.0**-15, f"has an output step of {y.scale}, not 2^-15")
+        self._makes(op, x.size)
         multiplier, right = quantise.table_input(x.scale)
         self.calls.append(f"{kernel}({self._at(op.inputs[0])}, {x.size}, {multiplier}, {right}, {self._at(op.outputs[0])})")
 
@@ -145,6 +159,7 @@ class GraphWriter:
         if self.graph.tensors[first].size < self.graph.tensors[second].size:
             first, second = second, first
         a, b, y = (self.graph.tensors[t] for t in (first, second, op.outputs[0]))
+        self._makes(op, a.size)
         scale = self._scale(quantise.mul(a.scale, b.scale, y.scale))
         if a.shape == b.shape:
             call = f"nb_nn_mul({self._at(first)}, {self._at(second)}, {a.size}, {scale}, {self._at(op.outputs[0])})"
@@ -158,6 +173,7 @@ class GraphWriter:
         self._no_activation(op)
         a, b, y = (self.graph.tensors[t] for t in (*op.inputs, op.outputs[0]))
         self._require(op, a.shape == b.shape, f"adds {a.shape} and {b.shape}")
+        self._makes(op, a.size)
         self._require(op, not op.options.potScaleInt16, "scales by powers of two only (an old form)")
         name = f"{self.name}_{len(self.calls)}_add"
         parts = ", ".join(map(c_scale, quantise.add(a.scale, b.scale, y.scale)))
@@ -167,6 +183,7 @@ class GraphWriter:
 
     def _quantize(self, op: Op) -> None:
         x, y = self._tensors(op)
+        self._makes(op, x.size)
         scale = self._scale(quantise.requantise(x.scale, y.scale))
         self.calls.append(f"nb_nn_requantise({self._at(op.inputs[0])}, {x.size}, {scale}, {self._at(op.outputs[0])})")
 
@@ -174,7 +191,9 @@ class GraphWriter:
         shape, axis = self.graph.tensors[op.inputs[0]].shape, self.graph.tensors[op.inputs[1]].data
         self._require(op, axis is not None and axis.size == 1, "reduces over several dimensions, or over a computed one")
         at = int(axis.reshape(-1)[0]) % len(shape)
-        return int(np.prod(shape[:at])), shape[at], int(np.prod(shape[at + 1:]))
+        outer, inner = int(np.prod(shape[:at])), int(np.prod(shape[at + 1:]))
+        self._makes(op, outer * inner)
+        return outer, shape[at], inner
 
     def _mean(self, op: Op) -> None:
         x, y = self._tensors(op)
@@ -195,8 +214,11 @@ class GraphWriter:
                       "joins more than two tensors, or not along the last dimension")
         self._require(op, all(p.scale == y.scale for p in parts), "joins tensors of different scales")
         a, b = parts
+        self._require(op, a.shape[:-1] == b.shape[:-1], f"joins {a.shape} and {b.shape}")
+        self._makes(op, a.size + b.size)
         self.calls.append(f"nb_nn_concatenate({self._at(op.inputs[0])}, {a.shape[-1]}, {self._at(op.inputs[1])}, {b.shape[-1]}, "
                           f"{y.size // y.shape[-1]}, {self._at(op.outputs[0])})")
 
     def _reshape(self, op: Op) -> None:
+        self._makes(op, self.graph.tensors[op.inputs[0]].size)
         self._require(op, op.outputs[0] not in self.graph.outputs.values(), "makes an output of the graph")

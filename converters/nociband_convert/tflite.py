@@ -18,7 +18,7 @@ from nociband.errors import ModelError
 
 SUPPORTED = ("ADD", "CONCATENATION", "CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "MEAN", "MUL", "QUANTIZE", "REDUCE_MAX", "RESHAPE",
              "TANH")
-_MALFORMED = (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError, RuntimeError)
+MALFORMED = (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,8 @@ def read(path: Path) -> Graph:
         tensors = tuple(_tensor(t, model.buffers) for t in graph.tensors)
         result = Graph(path.stem, tensors, ops, {tensors[i].name: i for i in _numbers(graph.inputs)},
                        {tensors[i].name: i for i in _numbers(graph.outputs)})
-    except _MALFORMED as e:
+        _check_references(result)
+    except MALFORMED as e:
         raise ModelError(f"{path.name} is damaged ({type(e).__name__}: {e}); convert the model again") from e
     _check_shapes(path.name, graph.tensors)
     _check_types(path.name, result)
@@ -142,6 +143,13 @@ def _check_kinds(name: str, kinds: list[str]) -> None:
             raise ModelError(f"{name}: {kind} cannot run on the band; export one time step with its state as inputs and outputs")
         if kind not in SUPPORTED:
             raise ModelError(f"{name}: the operation {kind} is not supported; supported are {', '.join(SUPPORTED)}")
+
+
+def _check_references(graph: Graph) -> None:
+    count = len(graph.tensors)
+    for op in graph.ops:
+        if not op.outputs or not all(-1 <= t < count for t in op.inputs) or not all(0 <= t < count for t in op.outputs):
+            raise ValueError(f"{op.kind} names tensors that are not there")
 
 
 def _check_shapes(name: str, tensors: Any) -> None:

@@ -1,0 +1,8 @@
+"""Makes the helpers of tests/parity (one-operation .tflite files) importable here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parity"))
