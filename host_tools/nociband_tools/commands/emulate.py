@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nociband.errors import EnvironmentProblem
+
 
 class Board(enum.StrEnum):
     """What runs the firmware."""
@@ -33,12 +35,29 @@ def command(
     itself or did not come up, 2 something is missing or in use.
     """
     import asyncio
+    import signal
 
     from nociband_tools.emulator.session import Options, run
 
     chosen = model or ("fmov_emotion3" if source.startswith("fmov") else "synthetic_pain5")
-    options = Options(band.value, source, chosen, state, firmware, port, press, fault)
-    raise typer.Exit(asyncio.run(run(options, _print_json if as_json else _print_text)))
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the emulator runs and takes both itself
+        program = _firmware(firmware, band.value, chosen)
+        options = Options(band.value, source, chosen, state, program, port, press, fault)
+        status = asyncio.run(run(options, _print_json if as_json else _print_text))
+    except KeyboardInterrupt:
+        status = 0
+    raise typer.Exit(status)
+
+
+def _firmware(given: Path | None, band: str, model: str) -> Path:
+    if given is None:
+        from nociband_tools.firmware import build
+
+        return build(band, model)
+    if not given.is_file():
+        raise EnvironmentProblem(f"no firmware at {given}: leave --firmware out to build it")
+    return given.resolve()
 
 
 def _print_json(event: dict[str, Any]) -> None:

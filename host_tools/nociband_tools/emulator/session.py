@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nociband.errors import BandError, EnvironmentProblem
+from nociband.errors import BandError
 from nociband_tools.emulator.board import BATTERY_PERCENT, Identity, StateFolder, introduce
 from nociband_tools.emulator.faults import Fault, FaultyRadioChannel
 from nociband_tools.emulator.process import BandProcess
@@ -39,13 +39,13 @@ SIMULATED_BATTERY = f"battery: always {BATTERY_PERCENT} %"
 
 @dataclass(frozen=True)
 class Options:
-    """What to run. `firmware` None: build it for `model`. `second_lock` False leaves every refusal to the band (tests)."""
+    """What to run. `model` is the one that `firmware` carries. `second_lock` False leaves every refusal to the band (tests)."""
 
     band: str
     source: str
     model: str
     state: Path
-    firmware: Path | None = None
+    firmware: Path
     port: int = 0
     press: bool = True
     fault: str | None = None
@@ -58,6 +58,7 @@ class EmulatedBand:
     def __init__(self, options: Options, air: Air, source: Source, identity: Identity, process: BandProcess,
                  board: Channel, peripheral: Peripheral) -> None:
         self.air = air
+        self.state = process.log.parent
         self.process = process
         self.peripheral = peripheral
         self._board = board
@@ -88,7 +89,7 @@ async def emulated_band(options: Options, say: Say) -> AsyncIterator[EmulatedBan
         stack.callback(folder.close)
         identity = folder.identity()
         air = await stack.enter_async_context(await Air.open(options.port))
-        process = await BandProcess.start(options.band, _firmware(options), folder.path)
+        process = await BandProcess.start(options.band, options.firmware, folder.path)
         stack.push_async_callback(process.stop)
         board = Channel("board", *process.streams["board"])
         front_end = Channel("front_end", *process.streams["front_end"])
@@ -111,16 +112,6 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _firmware(options: Options) -> Path:
-    if options.firmware is not None:
-        if not options.firmware.is_file():
-            raise EnvironmentProblem(f"no firmware at {options.firmware}: leave --firmware out to build it")
-        return options.firmware
-    from nociband_tools.firmware import build  # compiles: not needed with --firmware
-
-    return Path(build(options.band, options.model))
 
 
 async def _listen(board: Channel, say: Say) -> None:

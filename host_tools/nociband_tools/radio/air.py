@@ -1,8 +1,9 @@
 """The air between emulated band and hosts: Bumble's link and controllers, mended, with one HCI-over-TCP (H4) port for hosts.
 
 Every TCP client gets a controller of its own, so that two hosts can be in range. What Bumble 0.0.236 leaves out and is mended
-here: data length and PHY commands, cancelling a connection attempt, a connect request that nobody heard, own addresses, a peer
-that vanishes (supervision timeout), and back-pressure from a host that reads slowly. There is no model of air time or noise.
+here: data length and PHY commands, cancelling a connection attempt, a connect request that nobody heard, disconnecting what has
+gone already, own addresses, a peer that vanishes (supervision timeout), and back-pressure from a host that reads slowly. There
+is no model of air time or noise.
 """
 
 from __future__ import annotations
@@ -93,6 +94,13 @@ class AirController(Controller):
             peer_address_type=pending.peer_address.address_type, peer_address=pending.peer_address,
             connection_interval=0, peripheral_latency=0, supervision_timeout=0, central_clock_accuracy=0))
         return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
+    def on_hci_disconnect_command(self, command: hci.HCI_Disconnect_Command) -> None:
+        """As Bumble's; for a link that the peer ended a moment before, it says so instead of nothing."""
+        if self.find_connection_by_handle(command.connection_handle) is None:
+            self._send_hci_command_status(hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR, command.op_code)
+        else:
+            super().on_hci_disconnect_command(command)
 
     def create_le_connection(self, peer_address: hci.Address) -> None:
         """Connect, and give up when the advertiser did not take the request (it went to another host)."""

@@ -53,19 +53,20 @@ class Questions:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._waiting: dict[str, deque[asyncio.Future[dict[str, Any]]]] = {}
+        self._waiting: dict[str, deque[tuple[asyncio.Future[dict[str, Any]], asyncio.Task[Any] | None]]] = {}
+        self._finishing: set[asyncio.Task[Any]] = set()
 
     async def ask(self, name: str, answer: str, **values: Any) -> dict[str, Any]:
         """Send `name`, wait for `answer`. Raises ATT_Error 0x0E when the band does not answer in time."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(answer, deque()).append(future)
+        self._waiting.setdefault(answer, deque()).append((future, asyncio.current_task()))
         self._channel.send(name, **values)
-        try:
-            # Not cancelled with the request: a late answer must find its own place in the queue.
-            return await asyncio.wait_for(asyncio.shield(future), ANSWER_S)
-        except TimeoutError:
+        # `wait` leaves the future as it is when the time is over: a late answer must find its own place in the queue.
+        done, _ = await asyncio.wait({future}, timeout=ANSWER_S)
+        if not done:
             log.warning("the band did not answer %s within %g s", name, ANSWER_S)
-            raise att.ATT_Error(_UNLIKELY) from None
+            raise att.ATT_Error(_UNLIKELY)
+        return future.result()
 
     def answered(self, name: str, values: dict[str, Any]) -> None:
         """Hand an answer to the request that is longest without one."""
@@ -73,9 +74,16 @@ class Questions:
         if not waiting:
             log.warning("the band sent %s unasked", name)
             return
-        future = waiting.popleft()
-        if not future.done():
-            future.set_result(values)
+        future, task = waiting.popleft()
+        future.set_result(values)
+        if task is not None and not task.done():
+            self._finishing.add(task)
+            task.add_done_callback(self._finishing.discard)
+
+    async def passed_on(self) -> None:
+        """Wait until the host has been sent every answer that the band gave."""
+        if self._finishing:
+            await asyncio.wait(set(self._finishing), timeout=ANSWER_S)
 
 
 class AttributeTable:

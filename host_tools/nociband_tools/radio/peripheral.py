@@ -7,6 +7,7 @@ back to the band (links, pairing, requests, credits). The band decides; this end
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from typing import Any
@@ -24,6 +25,7 @@ from nociband_tools.radio.pairing import Delegate, KeyChooser, KeyInUse, make_st
 
 log = logging.getLogger(__name__)
 
+DRAIN_S = 2.0
 CREDITS = 16  # notifications that may be between the band and the link layer; some 0.5 s of the stream
 _NO_KEY = KeyInUse(False, False, 0)
 
@@ -160,9 +162,17 @@ class Peripheral:
             att_mtu=connection.att_mtu)
 
     async def _disconnect(self) -> None:
-        if self._connection is not None:
+        """End the link behind what the band said before: the response to `forget` must still arrive."""
+        await self._questions.passed_on()
+        connection = self._connection
+        if connection is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):  # a host that does not read is not waited for longer
+                await connection.drain()
+        if connection is self._connection:
             try:
-                await self._connection.disconnect()
+                await connection.disconnect()
             except hci.HCI_Error as e:
                 log.debug("disconnect: %s", e)  # the host was faster
 
