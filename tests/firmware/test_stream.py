@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ async def test_second_epoch_goes_on_with_the_next_sample(band: Bands, counts) ->
 async def test_no_credit_is_counted_and_leaves_a_hole(band: Bands, counts) -> None:
     async with band.start() as b:
         feeding = await running(b, counts(8), credits=6)
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(4.5)  # the frames' queue fills, then that of the blocks
         assert len(b.frames()) == 5  # one credit went to the response to start
         await b.send("radio_credit", credits=60000)
         await asyncio.sleep(1)
@@ -154,6 +155,41 @@ async def test_no_credit_is_counted_and_leaves_a_hole(band: Bands, counts) -> No
     status = b.records("status")[-1]
     assert status["frames_dropped"] == holes(b, 1) > 20
     assert status["frames_sent"] == len(b.frames()) - 1  # this one was not on its way yet
+
+
+async def test_late_credit_costs_nothing(band: Bands, counts) -> None:
+    """A radio that stalls for a second and a half delays frames; also those that wait when the session is stopped."""
+    fed = counts(8)
+    async with band.start() as b:
+        feeding = await running(b, fed, credits=6)
+        await asyncio.sleep(1.5)
+        assert len(b.frames()) == 5
+        stopping = asyncio.create_task(b.control(STOP))
+        await asyncio.sleep(0.3)
+        for _ in range(20):
+            await b.send("radio_credit", credits=5)
+            await asyncio.sleep(0.02)
+        result, response = await stopping
+        feeding.cancel()
+    assert assert_signals_equal(b, fed, 1) == int.from_bytes(response, "little") > 1000
+    assert b.records("status")[-1]["frames_dropped"] == holes(b, 1) == 0
+
+
+async def test_a_stalled_host_delays_and_loses_nothing(band: Bands, counts) -> None:
+    """The whole band stands still for 1.5 s; its clock does not."""
+    fed = counts(10)
+    async with band.start() as b:
+        feeding = await running(b, fed)
+        await asyncio.sleep(1)
+        b.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(1.5)
+        b.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(1)
+        taken = await stopped(b, feeding)
+    assert taken > 3200
+    assert assert_signals_equal(b, fed, 1) == taken
+    status = b.records("status")[-1]
+    assert (status["underruns"], status["frames_dropped"], holes(b, 1)) == (0, 0, 0)
 
 
 async def test_unsubscribed_is_counted(hardened: Bands, counts) -> None:

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define BACKLOG_MAX (SAMPLER_BLOCKS * 3u / 4u) /* the rest is for the time that a prediction takes */
+
 static uint64_t app_now_us(void *context)
 {
     return ((const app_t *)context)->port.now_us();
@@ -22,24 +24,12 @@ static uint64_t app_start(void *context)
     return t0_us;
 }
 
-/* One block, if there is one, to records. */
-static bool app_work(app_t *app)
-{
-    const sampler_block_t *block = sampler_peek(&app->sampler);
-    if (!block)
-        return false;
-    session_block(&app->session, block);
-    sampler_take(&app->sampler);
-    return true;
-}
-
-static uint32_t app_stop(void *context)
+static void app_stop(void *context, bool discard)
 {
     app_t *app = context;
     sampler_stop(&app->sampler);
-    while (app_work(app))
-        nb_band_poll(&app->band); /* or the queue would overflow when much is left */
-    return app->sampler.samples_taken;
+    while (discard && sampler_peek(&app->sampler))
+        sampler_take(&app->sampler);
 }
 
 static void app_counters(void *context, uint32_t *samples_taken, uint32_t *underruns)
@@ -59,9 +49,25 @@ void app_init(app_t *app, const app_port_t *port)
     nb_band_init(&app->band, port->radio, port->nvm, &app->callbacks);
 }
 
+/* One block to records. While the radio has no room for them blocks wait, which costs no frame, as long as the sampler's
+   queue has places left. */
+static void work(app_t *app)
+{
+    const sampler_block_t *block = sampler_peek(&app->sampler);
+    const bool wait = !nb_band_has_room(&app->band) && nb_band_may_wait(&app->band);
+    if (wait && sampler_backlog(&app->sampler) < BACKLOG_MAX)
+        return;
+    if (!block) {
+        nb_band_finish(&app->band);
+        return;
+    }
+    session_block(&app->session, block);
+    sampler_take(&app->sampler);
+}
+
 void app_poll(app_t *app)
 {
-    app_work(app);
+    work(app);
     nb_band_poll(&app->band);
 }
 

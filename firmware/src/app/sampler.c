@@ -66,6 +66,11 @@ void sampler_take(sampler_t *sampler)
     set(&sampler->blocks_taken, get(&sampler->blocks_taken) + 1);
 }
 
+uint32_t sampler_backlog(const sampler_t *sampler)
+{
+    return get(&sampler->blocks_made) - get(&sampler->blocks_taken);
+}
+
 /* --- Timer ---------------------------------------------------------------------------------------------------------- */
 
 /* The next sample into `last` and `last_sample`; false when the ring is empty and the last one has to do once more. */
@@ -116,7 +121,7 @@ void sampler_timer(sampler_t *sampler, uint64_t now_us)
     if (!atomic_load_explicit(&sampler->running, memory_order_acquire))
         return;
     /* With the queue full samples stay due: they are taken once the main loop has caught up. */
-    while (now_us >= sampler->due_us && get(&sampler->blocks_made) - get(&sampler->blocks_taken) < SAMPLER_BLOCKS) {
+    while (now_us >= sampler->due_us && sampler_backlog(sampler) < SAMPLER_BLOCKS) {
         take_sample(sampler);
         sampler->due_us += SAMPLE_US;
     }

@@ -77,6 +77,9 @@ void sampler_stop(sampler_t *sampler);
 const sampler_block_t *sampler_peek(const sampler_t *sampler);
 void sampler_take(sampler_t *sampler);
 
+/* Blocks in the queue. */
+uint32_t sampler_backlog(const sampler_t *sampler);
+
 /* --- From the timer's interrupt, about once a millisecond: takes every sample that is due by the device's clock, so that a
    late interrupt delays samples and loses none. --- */
 void sampler_timer(sampler_t *sampler, uint64_t now_us);

@@ -11,6 +11,7 @@
 #define SUBSCRIBED_STREAM 0x01u
 #define SUBSCRIBED_CONTROL 0x02u
 #define NAME_SERIAL_BYTES 4u
+#define RECORDS_A_BLOCK 5u /* at most one of each kind */
 
 static const nb_radio_attribute_t ATTRIBUTES[] = {
 #define ROW(n) {NB_ATTR_##n, NB_ATTR_##n##_PROPERTIES, NB_ATTR_##n##_SECURITY, NB_UUID_##n##_LE},
@@ -278,6 +279,25 @@ void nb_band_record(nb_band_t *band, uint8_t kind, uint64_t t_us, const void *re
     const bool fits = NB_FRAME_HEADER_BYTES + bytes + NB_ATT_OVERHEAD <= band->link.att_mtu;
     const bool allowed = fits && (band->subscribed & SUBSCRIBED_STREAM) && link_is_bonded(band);
     nb_stream_frame(&band->stream, allowed, kind, t_us, record, bytes);
+}
+
+bool nb_band_has_room(const nb_band_t *band)
+{
+    return band->stream.count + RECORDS_A_BLOCK <= NB_STREAM_QUEUE - NB_STREAM_RESERVED;
+}
+
+bool nb_band_may_wait(const nb_band_t *band)
+{
+    return !band->stopping || now_us(band) < band->stopping_until_us;
+}
+
+void nb_band_finish(nb_band_t *band)
+{
+    if (!band->stopping)
+        return;
+    band->running = band->stopping = false;
+    nb_band_send_status(band);
+    nb_control_stopped(band);
 }
 
 void nb_band_send_status(nb_band_t *band)

@@ -33,8 +33,8 @@ typedef struct {
     bool (*ready)(void *app);
     /* Begin; the device time of sample 0. */
     uint64_t (*start)(void *app);
-    /* Stop sampling, hand over the records of the whole blocks taken (nb_band_record), and say how many EMG samples that were. */
-    uint32_t (*stop)(void *app);
+    /* Stop sampling. Then hand over the records of the whole blocks taken and call nb_band_finish, or discard them. */
+    void (*stop)(void *app, bool discard);
     /* EMG samples taken and underruns in this epoch. */
     void (*counters)(void *app, uint32_t *samples_taken, uint32_t *underruns);
 } nb_session_t;
@@ -53,6 +53,8 @@ typedef struct {
     uint8_t subscribed; /* bits SUBSCRIBED_* of nb_band.c */
     uint16_t manifest_page;
     bool running;
+    bool stopping; /* `stop` was obeyed: what was sampled is on its way out, then comes the response */
+    uint64_t stopping_until_us;
     bool closing; /* `forget` was obeyed: only its response is still to go */
     uint64_t closing_until_us;
     uint32_t predictions;
@@ -71,6 +73,15 @@ void nb_band_battery(nb_band_t *band, uint8_t percent);
 /* A record of the stream. Left out when the link is too narrow for signals and motion; else it takes a sequence number and
    is queued, or dropped and counted when no secured, subscribed link or no room is there. */
 void nb_band_record(nb_band_t *band, uint8_t kind, uint64_t t_us, const void *record, uint16_t bytes);
+
+/* Is there room for the records of one more block? Without it, better wait: the sampler's queue is the longer one. */
+bool nb_band_has_room(const nb_band_t *band);
+
+/* `stop` was asked for, and there is still time to wait for room. */
+bool nb_band_may_wait(const nb_band_t *band);
+
+/* The application has handed over everything that was sampled: ends the session, if it is to end. */
+void nb_band_finish(nb_band_t *band);
 
 /* A status record, made now. */
 void nb_band_send_status(nb_band_t *band);

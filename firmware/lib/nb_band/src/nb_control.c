@@ -5,7 +5,8 @@
 
 #include "nb_wire_spec.h"
 
-#define CLOSING_US 1000000ull /* how long `forget` waits for a credit before it closes the link without a response */
+#define CLOSING_US 1000000ull  /* how long `forget` waits for a credit before it closes the link without a response */
+#define STOPPING_US 3000000ull /* how long `stop` waits for credits before frames are dropped */
 
 typedef struct {
     uint8_t bytes[NB_CONTROL_RESPONSE_HEAD + NB_START_RESPONSE_BYTES]; /* start's is the longest */
@@ -39,23 +40,21 @@ static uint8_t start(nb_band_t *band, response_t *response)
     return NB_RESULT_OK;
 }
 
-static uint8_t stop(nb_band_t *band, response_t *response)
+/* The response follows when everything sampled has been handed over: nb_control_stopped. */
+static uint8_t stop(nb_band_t *band)
 {
-    if (!band->running)
+    if (!band->running || band->stopping)
         return NB_RESULT_WRONG_STATE;
-    const nb_stop_response_t r = {.samples_taken = band->session->stop(band->session->app)};
-    band->running = false;
-    nb_band_send_status(band);
-    answer(response, &r, sizeof r);
+    band->session->stop(band->session->app, false);
+    band->stopping = true;
+    band->stopping_until_us = band->session->now_us(band->session->app) + STOPPING_US;
     return NB_RESULT_OK;
 }
 
 static uint8_t forget(nb_band_t *band)
 {
-    if (band->running) {
-        band->session->stop(band->session->app);
-        band->running = false;
-    }
+    band->session->stop(band->session->app, true);
+    band->running = band->stopping = false;
     nb_stream_clear(&band->stream);
     nb_bonds_clear(&band->bonds);
     band->closing = true;
@@ -71,7 +70,7 @@ static uint8_t obey(nb_band_t *band, uint8_t op, response_t *response)
     case NB_OP_START:
         return start(band, response);
     case NB_OP_STOP:
-        return stop(band, response);
+        return stop(band);
     case NB_OP_FORGET:
         return forget(band);
     default:
@@ -91,6 +90,18 @@ uint8_t nb_control_write(nb_band_t *band, const uint8_t *request, uint16_t bytes
     const bool known = request[0] >= NB_OP_GET_TIME && request[0] <= NB_OP_FORGET;
     /* None of the operations takes arguments. */
     response.bytes[1] = known && bytes != 1 ? NB_RESULT_BAD_LENGTH : obey(band, request[0], &response);
+    if (request[0] == NB_OP_STOP && response.bytes[1] == NB_RESULT_OK)
+        return NB_ATT_OK;
     nb_stream_response(&band->stream, response.bytes, response.used);
     return NB_ATT_OK;
+}
+
+void nb_control_stopped(nb_band_t *band)
+{
+    uint32_t samples_taken, underruns;
+    band->session->counters(band->session->app, &samples_taken, &underruns);
+    const nb_stop_response_t r = {.samples_taken = samples_taken};
+    response_t response = {.bytes = {NB_OP_STOP, NB_RESULT_OK}};
+    answer(&response, &r, sizeof r);
+    nb_stream_response(&band->stream, response.bytes, response.used);
 }

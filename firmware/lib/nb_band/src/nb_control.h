@@ -8,4 +8,7 @@
 /* Obey a request (1 byte or more) and queue the response. Returns an ATT error when no response can be given. */
 uint8_t nb_control_write(nb_band_t *band, const uint8_t *request, uint16_t bytes);
 
+/* Queue the response to `stop`. */
+void nb_control_stopped(nb_band_t *band);
+
 #endif
