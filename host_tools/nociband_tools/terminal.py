@@ -22,7 +22,7 @@ from nociband.records import FeatureBlock, Gap, Prediction, Record, SignalBlock,
 from nociband_tools.monitor.words import FLAGS, band_why
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
-SPARK_COLUMNS, SPARK_S = 60, 30.0
+SPARK_COLUMNS, SPARK_S = 40, 32.0
 FRAMES_A_COLUMN = int(SPARK_S * 25 / SPARK_COLUMNS)
 BAR_COLUMNS = 30
 LATENCIES_KEPT = 750
@@ -90,7 +90,7 @@ class LiveView:
     def render(self) -> RenderableType:
         """Everything as one panel."""
         parts = [self._head(), Text(), self._signals(), Text(), self._output(), Text(), self._foot()]
-        return Panel(Group(*parts), title=f"Nociband {self._band}", subtitle="research software, not a medical device", width=100)
+        return Panel(Group(*parts), title=f"Nociband {self._band}", subtitle="research software, not a medical device", width=80)
 
     def _head(self) -> Text:
         m = self._manifest
@@ -154,7 +154,7 @@ def _bar(label: str, value: float, doubtful: bool) -> Text:
 
 def screenshot(view: LiveView, path: Path) -> None:
     """The view as it is now, as an SVG picture."""
-    console = Console(record=True, width=100, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
+    console = Console(record=True, width=80, file=open("/dev/null", "w"), force_terminal=True)  # noqa: SIM115
     with console.file:
         console.print(view.render())
         path.parent.mkdir(parents=True, exist_ok=True)
