@@ -89,6 +89,10 @@ class Live:
             self._subscribers.remove(subscription)
         subscription.close()
 
+    @property
+    def _reachable(self) -> bool:
+        return self._band is not None and self._state.link == "connected"
+
     # --- What a person may ask for -------------------------------------------------------------------------------------
 
     def pair(self, passkey: int) -> None:
@@ -122,7 +126,7 @@ class Live:
         """End the band's session and then `run`. Records that are under way are still delivered."""
         self._stopping.set()
         self._told.set()
-        if self._band is not None:
+        if self._reachable:
             with contextlib.suppress(NocibandError, OSError, TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self._band.stop()
@@ -136,7 +140,7 @@ class Live:
         try:
             await self._stopping.wait()
             face.cancel()
-            if self._band is not None:      # its last frames are under way
+            if self._reachable:      # its last frames are under way
                 await asyncio.wait({band}, timeout=CLOSE_TIMEOUT_S)
         finally:
             for task in (band, face):

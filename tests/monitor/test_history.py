@@ -87,3 +87,16 @@ def test_every_reason_of_the_contract_has_plain_words() -> None:
     both = ["band:motion", "face:no_face"]
     assert fused_why(both) == ["There is too much movement", "The camera sees no face"]
     assert fused_why(both, with_face=False) == ["There is too much movement"]
+
+
+def test_another_model_or_a_forgotten_band_leaves_nothing_of_the_last() -> None:
+    h, cursor = history(), Cursor()
+    h.add(LiveState(model=model_info(PAIN)))
+    h.add(features(990.0, 0, 3.0, RNG))
+    h.add(prediction(990.0, PAIN, 4, 3.0))
+    assert "signals" in h.since(cursor)
+    h.add(LiveState(model=None))
+    h.add(prediction(991.0, EMOTION, 4, 3.0))
+    assert len(h.since(cursor)["predictions"]) == 1
+    fresh = h.since(Cursor())
+    assert "signals" not in fresh and len(fresh["predictions"]) == 1

@@ -41,7 +41,7 @@ def past(model: Any, seconds: float = 60, **options: Any):
 
 
 async def test_a_pain_model_shows_the_fused_and_the_band_only_score(page: Any) -> None:
-    async with Stage(PAIN, history_s=60, simulated=("simulated person",)) as stage, serving(stage.live, port=0) as monitor:
+    async with Stage(PAIN, history_s=60, simulated=("person: a simulator",)) as stage, serving(stage.live, port=0) as monitor:
         stage.start(past(PAIN))
         await page.goto(monitor.url)
         await wait_text(page, "Band connected")
@@ -53,9 +53,11 @@ async def test_a_pain_model_shows_the_fused_and_the_band_only_score(page: Any) -
         fused, band, face = [float(await page.inner_text(f"#tile-{t} .num")) for t in ("fused", "band", "face")]
         assert min(band, face) <= fused <= max(band, face)
         body = await text_of(page)
-        for words in ("not a medical device", "simulated person", "face: synthetic clip", PAIN.warning, "83 %", "Quality",
+        for words in ("not a medical device", "person, face", PAIN.warning, "83 %", "Quality",
                       "fused with the band", "Corrugator", "Zygomaticus"):
             assert words in body
+        await page.click("#simulated summary")
+        assert await page.locator("#simulated-list li").all_inner_texts() == ["person: a simulator", "face: synthetic clip"]
         assert re.fullmatch(r"Score \d+ of 10", await page.text_content("#announcer"))
         assert re.search(r"\d\.\d\d µS", await page.inner_text("#eda-reading"))
 

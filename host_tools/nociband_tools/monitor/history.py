@@ -16,7 +16,7 @@ from typing import Any
 
 from nociband.records import FaceMeasures, FeatureBlock, FusedPrediction, Gap, Prediction
 from nociband.spec import SPEC
-from nociband_tools.live_state import LiveRecord, LiveState
+from nociband_tools.live_state import LiveRecord, LiveState, ModelInfo
 from nociband_tools.monitor.words import FLAGS, band_why, face_why, fused_why
 
 SIGNAL_KEPT_S = 62.0          # the page draws 60 s
@@ -45,6 +45,10 @@ class Ring:
         fresh = min(self.total - seen, len(self.rows))
         return list(islice(self.rows, len(self.rows) - fresh, None))
 
+    def clear(self) -> None:
+        """Drop the rows; `total` goes on, so that readers stay in step."""
+        self.rows.clear()
+
 
 @dataclass
 class Cursor:
@@ -72,6 +76,7 @@ class History:
         self._face = Ring(FACE_KEPT)
         self._epoch: int | None = None
         self._frame_index: int | None = None
+        self._model: ModelInfo | None = None
 
     def add(self, record: LiveRecord) -> None:
         """Take what the page shows; raw samples are left to others."""
@@ -86,6 +91,8 @@ class History:
             self._face.add(record)
         elif isinstance(record, Gap):
             self._break()
+        elif isinstance(record, LiveState) and record.model != self._model:
+            self._another_model(record.model)
 
     def since(self, cursor: Cursor) -> dict[str, Any]:
         """What is new for this browser, and moves its cursor. Empty when nothing is. The first message has all there is."""
@@ -128,6 +135,13 @@ class History:
         for i in range(len(tonic)):
             t = block.host_time_s + i * _FRAME_S
             self._signals.add(_rounded((t, tonic[i] + phasic[i], tonic[i], phasic[i], emg[i, 0], emg[i, 1])))
+
+    def _another_model(self, model: ModelInfo | None) -> None:
+        """What another model said, or a band that is forgotten, does not belong in the same picture."""
+        if self._model is not None:
+            for ring in (self._signals, self._predictions, self._fused):
+                ring.clear()
+        self._model, self._frame_index = model, None
 
     def _break(self) -> None:
         """A hole in the curves: no line is drawn over what was lost."""

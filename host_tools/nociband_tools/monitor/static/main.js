@@ -45,7 +45,12 @@ function trendOf(model) {
 function putTrend(model) {
   trend?.destroy();
   trend = null;
-  if (!model) { $("trend-legend").replaceChildren(); return; }
+  if (!model) {
+    $("trend-legend").replaceChildren();
+    $("trend-title").textContent = "Trend";
+    $("trend-foot").textContent = "It begins with the first result.";
+    return;
+  }
   const { title, foot, options } = trendOf(model);
   trend = new TrendChart($("trend-plot"), options);
   $("trend-title").textContent = title;

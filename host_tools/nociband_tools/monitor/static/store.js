@@ -31,9 +31,13 @@ export class Store {
     this.#trim(message.now);
   }
 
-  // Another model gives other numbers: what the last one said does not belong in the same picture.
+  // What another model said, or a band that is forgotten, does not belong in the same picture.
   #takeState(state) {
-    if (this.state?.model && state.model && this.state.model.name !== state.model.name) { this.predictions = []; this.fused = []; }
+    if (this.state?.model && this.state.model.name !== state.model?.name) {
+      for (const c of COLUMNS) this.signals[c] = [];
+      this.predictions = [];
+      this.fused = [];
+    }
     this.state = state;
   }
 

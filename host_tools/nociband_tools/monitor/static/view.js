@@ -15,7 +15,7 @@ export function drawHeader(store, open) {
   const s = store.state;
   document.body.dataset.socket = open ? "open" : "closed";
   document.body.dataset.link = s?.link ?? "searching";
-  setText($("link-title"), !open ? "The monitor does not answer" : LINK[s?.link] ?? "Connecting");
+  setText($("link-title"), !open ? "The monitor does not answer" : s?.needs_passkey ? "Band not paired" : LINK[s?.link] ?? "Connecting");
   const detail = !open ? "trying to reach it again" : s?.link === "connected" ? [s.band, s.source].filter(Boolean).join(" · ") : s?.message ?? "";
   setText($("link-detail"), s?.link === "failed" || s?.needs_passkey ? "" : detail);
   const battery = s?.battery_percent;
@@ -32,7 +32,7 @@ export function drawHeader(store, open) {
 
 function drawNotices(s) {
   show($("simulated"), Boolean(s?.simulated.length));
-  setText($("simulated-text"), s?.simulated.join("; ") ?? "");
+  drawSimulated(s?.simulated ?? []);
   const notes = [s?.model?.of === "pain" ? s.model.warning : "", ...(s?.band_notes ?? [])].filter(Boolean);
   show($("warning"), notes.length > 0);
   setText($("warning-title"), s?.model?.synthetic ? "Synthetic model" : "Note");
@@ -41,6 +41,15 @@ function drawNotices(s) {
   if (s?.needs_passkey && s.message) setText($("pairing-text"), s.message);
   show($("failed"), s?.link === "failed" && !s.needs_passkey);
   setText($("failed-text"), s?.message ?? "");
+}
+
+// Short in one line, "EMG: simulated envelope" as EMG; in full on a tap.
+function drawSimulated(what) {
+  setText($("simulated-text"), [...new Set(what.map((w) => w.split(":")[0]))].join(", "));
+  const list = $("simulated-list");
+  if (list.dataset.text === what.join("|")) return;
+  list.dataset.text = what.join("|");
+  list.replaceChildren(...what.map((w) => Object.assign(document.createElement("li"), { textContent: w })));
 }
 
 // Put up the panel that fits the model: a 0-10 scale for a model of pain and for no other.
