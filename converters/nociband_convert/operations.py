@@ -5,7 +5,7 @@ Used by to_c. A method a kind of operation; each refuses, with ModelError, the f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -98,47 +98,52 @@ class GraphWriter:
 
     # --- operations ------------------------------------------------------------------------------------------------
 
-    def _matrix(self, op: Op, weights: np.ndarray, scaled) -> tuple[str, str, str]:
-        """Names of the weights, biases and channels of a layer; weights as (outputs, products each)."""
+    def _stored(self, op: Op, at: int, dtype: str) -> np.ndarray:
+        """The values of a constant input."""
+        tensor = self.graph.tensors[op.inputs[at]]
+        if tensor.data is None or tensor.dtype != dtype:
+            raise ModelError(f"{self.graph.name}: {op.kind} takes {tensor.name} ({tensor.dtype}) where a stored {dtype} belongs")
+        return tensor.data
+
+    def _matrix(self, op: Op, weights: np.ndarray, scaled: Callable[[float, float, float, int], quantise.Channel]) -> str:
+        """Constants of a layer, `weights` being (outputs, products each); returns "weights, biases, channels" as arguments."""
         x, y = self._tensors(op)
-        w = self.graph.tensors[op.inputs[1]]
-        self._require(op, w.data is not None and w.dtype == "int8", f"has weights of type {w.dtype}, or none stored")
-        bias = np.zeros(len(weights), np.int64)
-        if len(op.inputs) > 2 and op.inputs[2] >= 0:
-            bias = np.asarray(self.graph.tensors[op.inputs[2]].data, np.int64)
-        scales = w.scales if len(w.scales) == len(weights) else w.scales * len(weights)
+        given = self.graph.tensors[op.inputs[1]].scales
+        has_bias = len(op.inputs) > 2 and op.inputs[2] >= 0
+        bias = self._stored(op, 2, "int64") if has_bias else np.zeros(len(weights), np.int64)
+        scales = given if len(given) == len(weights) else given * len(weights)
         largest = np.abs(weights.astype(np.int64)).sum(1) * quantise.INT16_MAX_MAGNITUDE + np.abs(bias)
         channels = [scaled(x.scale, s, y.scale, int(m)) for s, m in zip(scales, largest, strict=True)]
-        return (self._constant("int8_t", "w", weights.reshape(-1).tolist()), self._constant("int32_t", "bias", bias.tolist()),
-                self._constant("nb_nn_channel_t", "channel", map(c_scale, channels)))
+        return ", ".join((self._constant("int8_t", "w", weights.reshape(-1).tolist()),
+                          self._constant("int32_t", "bias", bias.tolist()),
+                          self._constant("nb_nn_channel_t", "channel", map(c_scale, channels))))
 
     def _fully_connected(self, op: Op) -> None:
         self._no_activation(op)
         x, y = self._tensors(op)
-        weights = self.graph.tensors[op.inputs[1]].data
-        one_row = weights is not None and x.size == weights.shape[1]
-        self._require(op, one_row, "works on more than one row, or on computed weights")
+        weights = self._stored(op, 1, "int8")
+        self._require(op, x.size == weights.shape[1], "works on more than one row")
         self._makes(op, len(weights))
-        w, bias, channel = self._matrix(op, weights, quantise.channel)
+        constants = self._matrix(op, weights, quantise.channel)
         self.macs += weights.size
-        self.calls.append(f"nb_nn_fully_connected({self._at(op.inputs[0])}, {x.size}, {w}, {bias}, {channel}, {y.size}, "
+        self.calls.append(f"nb_nn_fully_connected({self._at(op.inputs[0])}, {x.size}, {constants}, {y.size}, "
                           f"{self._at(op.outputs[0])})")
 
     def _conv_2d(self, op: Op) -> None:
         self._no_activation(op)
-        x, y = self._tensors(op)
-        o, weights = op.options, self.graph.tensors[op.inputs[1]].data
+        x, _ = self._tensors(op)
+        o, weights = op.options, self._stored(op, 1, "int8")
         plain = (o.padding, o.strideH, o.strideW, o.dilationHFactor, o.dilationWFactor) == (0, 1, 1, 1, 1)
         self._require(op, plain, "is not 'same'-padded with stride and dilation 1")
-        fits = weights is not None and len(x.shape) == 4 and x.shape[:2] == (1, 1) and weights.shape[1] == 1
-        self._require(op, fits and weights.shape[2] % 2 == 1, "is not over one dimension with an odd kernel")
+        fits = len(x.shape) == 4 and x.shape[:2] == (1, 1) and weights.shape[1] == 1 and weights.shape[2] % 2 == 1
+        self._require(op, fits, "is not over one dimension with an odd kernel")
         outputs, _, kernel, channels = weights.shape
         self._require(op, channels == x.shape[3], "has weights for another number of channels")
         self._makes(op, x.shape[2] * outputs)
-        w, bias, channel = self._matrix(op, weights.reshape(outputs, -1), quantise.conv_channel)
+        w, rest = self._matrix(op, weights.reshape(outputs, -1), quantise.conv_channel).split(", ", 1)
         self.macs += weights.size * x.shape[2]
-        self.calls.append(f"nb_nn_conv({self._at(op.inputs[0])}, {x.shape[2]}, {channels}, {w}, {kernel}, {bias}, {channel}, "
-                          f"{outputs}, {self._at(op.outputs[0])})")
+        self.calls.append(f"nb_nn_conv({self._at(op.inputs[0])}, {x.shape[2]}, {channels}, {w}, {kernel}, {rest}, {outputs}, "
+                          f"{self._at(op.outputs[0])})")
 
     def _table(self, op: Op, kernel: str) -> None:
         x, y = self._tensors(op)
@@ -188,8 +193,8 @@ class GraphWriter:
         self.calls.append(f"nb_nn_requantise({self._at(op.inputs[0])}, {x.size}, {scale}, {self._at(op.outputs[0])})")
 
     def _reduced(self, op: Op) -> tuple[int, int, int]:
-        shape, axis = self.graph.tensors[op.inputs[0]].shape, self.graph.tensors[op.inputs[1]].data
-        self._require(op, axis is not None and axis.size == 1, "reduces over several dimensions, or over a computed one")
+        shape, axis = self.graph.tensors[op.inputs[0]].shape, self._stored(op, 1, "int32")
+        self._require(op, axis.size == 1, "reduces over several dimensions")
         at = int(axis.reshape(-1)[0]) % len(shape)
         outer, inner = int(np.prod(shape[:at])), int(np.prod(shape[at + 1:]))
         self._makes(op, outer * inner)

@@ -62,10 +62,11 @@ class Model:
         self._graphs = {}
         for b in BRANCHES:
             state = (1, self._hidden[b])
-            shapes = {"x": (1, len(_COLUMNS[b])), "h": state, "c": state, "h_next": state, "c_next": state}
+            shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("h", "c", "h_next", "c_next"), state)
+            shapes["x"] = (1, len(_COLUMNS[b]))
             self._graphs[b] = _Graph(b, graphs[b], shapes)
-        shapes = {f"hs_{b}": (1, FRAMES, self._hidden[b]) for b in BRANCHES}
-        self._graphs["head"] = _Graph("head", graphs["head"], {**shapes, "logits": (1, len(manifest.classes))})
+        ends: dict[str, tuple[int, ...]] = {f"hs_{b}": (1, FRAMES, self._hidden[b]) for b in BRANCHES}
+        self._graphs["head"] = _Graph("head", graphs["head"], {**ends, "logits": (1, len(manifest.classes))})
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:

@@ -34,7 +34,7 @@ def made_windows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(units * 2**15) / 2**15, classes
 
 
-def write(folder: Path, epochs: int = 12) -> Path:
+def write(folder: Path, epochs: int = 4) -> Path:
     """Train and write model.pt, training.json and calibration.npz into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)

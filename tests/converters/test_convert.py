@@ -33,7 +33,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
+def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    made = write(tmp_path / "made", epochs=30)
     done = CliRunner().invoke(build_app(), ["convert", str(made), "--out", str(tmp_path / "one")])
     assert done.exit_code == 0, done.output
     assert "same class as in floating point" in done.output and "multiply-accumulates" in done.output

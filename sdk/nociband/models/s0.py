@@ -118,8 +118,9 @@ class LstmStep(nn.Module):
         hidden = lstm.hidden_size
         gates = [nn.Linear(lstm.input_size + hidden, hidden) for _ in range(4)]
         with torch.no_grad():
-            weight = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1)
-            bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+            trained = dict(lstm.named_parameters())
+            weight = torch.cat([trained["weight_ih_l0"], trained["weight_hh_l0"]], dim=1)
+            bias = trained["bias_ih_l0"] + trained["bias_hh_l0"]
             for k, gate in enumerate(gates):  # PyTorch's order: input, forget, cell, output
                 gate.weight.copy_(weight[k * hidden:(k + 1) * hidden])
                 gate.bias.copy_(bias[k * hidden:(k + 1) * hidden])
