@@ -36,7 +36,7 @@ function drawNotices(s) {
   const notes = [s?.model?.of === "pain" ? s.model.warning : "", ...(s?.band_notes ?? [])].filter(Boolean);
   show($("warning"), notes.length > 0);
   setText($("warning-title"), s?.model?.synthetic ? "Synthetic model" : "Note");
-  setText($("warning-text"), notes.join(". "));
+  setText($("warning-text"), notes.map(capital).join(". "));
   show($("pairing"), Boolean(s?.needs_passkey));
   if (s?.needs_passkey && s.message) setText($("pairing-text"), s.message);
   show($("failed"), s?.link === "failed" && !s.needs_passkey);
@@ -56,8 +56,9 @@ function drawSimulated(what) {
 export function putPanel(kind, model) {
   $("output").replaceChildren($(`output-${kind}`).content.cloneNode(true));
   if (kind !== "classes") return;
-  setText($("classes-title"), `${capital(model.of)}: ${model.title}`);
-  setText($("model-warning"), model.warning);
+  setText($("classes-title"), capital(model.of));
+  setText($("classes-of"), model.title);
+  setText($("model-warning"), capital(model.warning));
   $("classes").replaceChildren(...model.labels.map((label, i) => bar("class", capital(label), `k${i + 1}`)));
 }
 
