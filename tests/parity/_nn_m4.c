@@ -50,6 +50,6 @@ void reset(void)
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    (const void *)0x20040000u, (const void *)reset, (const void *)fault, (const void *)fault, (const void *)fault,
-    (const void *)fault,       (const void *)fault,
+    (const void *)0x20040000u, (const void *)reset, (const void *)fault, (const void *)fault,
+    (const void *)fault,       (const void *)fault, (const void *)fault,
 };

@@ -49,8 +49,8 @@ void nb_nn_fully_connected(const int16_t *x, uint32_t inputs, const int8_t *w, c
     }
 }
 
-void nb_nn_conv(const int16_t *x, uint32_t frames, uint32_t channels, const int8_t *w, uint32_t kernel,
-                const int32_t *bias, const nb_nn_channel_t *channel, uint32_t outputs, int16_t *y)
+void nb_nn_conv(const int16_t *x, uint32_t frames, uint32_t channels, const int8_t *w, uint32_t kernel, const int32_t *bias,
+                const nb_nn_channel_t *channel, uint32_t outputs, int16_t *y)
 {
     const uint32_t before = (kernel - 1) / 2;
     for (uint32_t t = 0; t < frames; t++) {
@@ -112,8 +112,7 @@ void nb_nn_mul(const int16_t *a, const int16_t *b, uint32_t n, const nb_nn_scale
     }
 }
 
-void nb_nn_mul_rows(const int16_t *a, uint32_t rows, uint32_t columns, const int16_t *b, const nb_nn_scale_t *scale,
-                    int16_t *y)
+void nb_nn_mul_rows(const int16_t *a, uint32_t rows, uint32_t columns, const int16_t *b, const nb_nn_scale_t *scale, int16_t *y)
 {
     for (uint32_t r = 0; r < rows; r++) {
         const int32_t factor = b[r];
@@ -138,8 +137,7 @@ void nb_nn_requantise(const int16_t *x, uint32_t n, const nb_nn_scale_t *scale, 
     }
 }
 
-void nb_nn_mean(const int16_t *x, uint32_t outer, uint32_t reduced, uint32_t inner, const nb_nn_scale_t *scale,
-                int16_t *y)
+void nb_nn_mean(const int16_t *x, uint32_t outer, uint32_t reduced, uint32_t inner, const nb_nn_scale_t *scale, int16_t *y)
 {
     for (uint32_t o = 0; o < outer; o++) {
         for (uint32_t i = 0; i < inner; i++) {
@@ -166,8 +164,7 @@ void nb_nn_reduce_max(const int16_t *x, uint32_t outer, uint32_t reduced, uint32
     }
 }
 
-void nb_nn_concatenate(const int16_t *a, uint32_t a_columns, const int16_t *b, uint32_t b_columns, uint32_t rows,
-                       int16_t *y)
+void nb_nn_concatenate(const int16_t *a, uint32_t a_columns, const int16_t *b, uint32_t b_columns, uint32_t rows, int16_t *y)
 {
     for (uint32_t r = 0; r < rows; r++) {
         memcpy(y, a + r * a_columns, a_columns * sizeof *y);

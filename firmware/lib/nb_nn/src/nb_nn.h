@@ -32,8 +32,8 @@ void nb_nn_fully_connected(const int16_t *x, uint32_t inputs, const int8_t *w, c
 
 /* Convolution over time, stride 1, zero-padded to the same length: x[frames][channels], w[outputs][kernel][channels],
    y[frames][outputs]. Gives LiteRT's CONV_2D of height 1. */
-void nb_nn_conv(const int16_t *x, uint32_t frames, uint32_t channels, const int8_t *w, uint32_t kernel,
-                const int32_t *bias, const nb_nn_channel_t *channel, uint32_t outputs, int16_t *y);
+void nb_nn_conv(const int16_t *x, uint32_t frames, uint32_t channels, const int8_t *w, uint32_t kernel, const int32_t *bias,
+                const nb_nn_channel_t *channel, uint32_t outputs, int16_t *y);
 
 /* y = sigmoid(x) and y = tanh(x) in steps of 2^-15. `multiplier` >> `right` (rounded) takes x to steps of 1/12288.
    y may be x. */
@@ -42,8 +42,7 @@ void nb_nn_tanh(const int16_t *x, uint32_t n, int32_t multiplier, uint32_t right
 
 /* y = a * b, element by element; and a[rows][columns] * b[rows]. y may be a or b. */
 void nb_nn_mul(const int16_t *a, const int16_t *b, uint32_t n, const nb_nn_scale_t *scale, int16_t *y);
-void nb_nn_mul_rows(const int16_t *a, uint32_t rows, uint32_t columns, const int16_t *b, const nb_nn_scale_t *scale,
-                    int16_t *y);
+void nb_nn_mul_rows(const int16_t *a, uint32_t rows, uint32_t columns, const int16_t *b, const nb_nn_scale_t *scale, int16_t *y);
 
 /* y = a + b, element by element. y may be a or b. */
 void nb_nn_add(const int16_t *a, const int16_t *b, uint32_t n, const nb_nn_add_t *scale, int16_t *y);
@@ -52,12 +51,10 @@ void nb_nn_add(const int16_t *a, const int16_t *b, uint32_t n, const nb_nn_add_t
 void nb_nn_requantise(const int16_t *x, uint32_t n, const nb_nn_scale_t *scale, int16_t *y);
 
 /* x[outer][reduced][inner] -> y[outer][inner]: the mean (1 / reduced is folded into the scale) and the maximum. */
-void nb_nn_mean(const int16_t *x, uint32_t outer, uint32_t reduced, uint32_t inner, const nb_nn_scale_t *scale,
-                int16_t *y);
+void nb_nn_mean(const int16_t *x, uint32_t outer, uint32_t reduced, uint32_t inner, const nb_nn_scale_t *scale, int16_t *y);
 void nb_nn_reduce_max(const int16_t *x, uint32_t outer, uint32_t reduced, uint32_t inner, int16_t *y);
 
 /* a[rows][a_columns] and b[rows][b_columns] side by side. */
-void nb_nn_concatenate(const int16_t *a, uint32_t a_columns, const int16_t *b, uint32_t b_columns, uint32_t rows,
-                       int16_t *y);
+void nb_nn_concatenate(const int16_t *a, uint32_t a_columns, const int16_t *b, uint32_t b_columns, uint32_t rows, int16_t *y);
 
 #endif
