@@ -20,9 +20,11 @@ from pathlib import Path
 
 from nociband.errors import EnvironmentProblem, ModelError
 
-PROGRAMS = {"native": "program", "native_asan": "program", "qemu": "firmware.elf"}
+PROGRAMS = {"native": "program", "native_asan": "program", "qemu": "firmware.elf",
+            "qemu_bench": "firmware.elf"}
 _NEEDS = {"native": ("gcc", "gcc"), "native_asan": ("gcc", "gcc"),
           "qemu": ("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")}
+_NEEDS["qemu_bench"] = _NEEDS["qemu"]
 _SOURCES = ("platformio.ini", "size_budgets.json", "lib", "src", "ld", "platforms", "tools")
 
 

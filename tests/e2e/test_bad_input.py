@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -12,7 +13,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+
 from nociband_tools.firmware import firmware_root
 
 from .conftest import demo_command
@@ -91,7 +94,7 @@ def test_the_band_is_killed_in_mid_stream(tmp_path: Path, band: str) -> None:
     command = demo_command(out, "--band", band, "--source", "simulator", "--face", "none", "--no-monitor", "--seconds", "60")
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        firmware = _wait_for_firmware(out / "band", demo)
+        firmware = _wait_for_firmware(demo)
         time.sleep(6)
         os.kill(firmware, signal.SIGKILL)
         killed_at = time.monotonic()
@@ -109,7 +112,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     command = demo_command(out, "--band", "qemu", "--source", "simulator", "--face", "none", "--no-monitor", "--seconds", "0")
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    firmware = _wait_for_firmware(out / "band", demo)
+    firmware = _wait_for_firmware(demo)
     time.sleep(9)
     demo.send_signal(signal.SIGINT)
     text, _ = demo.communicate(timeout=30)
@@ -118,20 +121,17 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     assert not _alive(firmware)
 
 
-def _wait_for_firmware(state: Path, demo: subprocess.Popen) -> int:
-    """The firmware's process id, once the emulator has written it."""
+def _wait_for_firmware(demo: subprocess.Popen) -> int:
+    """The firmware's process id, once the emulator has started it."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and demo.poll() is None:
-        path = state / "firmware.pid"
-        if path.exists() and path.read_text().strip():
-            return int(path.read_text())
+        for child in psutil.Process(demo.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.name() in ("qemu-system-arm", "program"):
+                    return child.pid
         time.sleep(0.1)
     raise AssertionError("the firmware never started: " + (demo.communicate()[0] if demo.poll() is not None else ""))
 
 
 def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from nociband_tools.firmware import firmware_root
 
 pytestmark = pytest.mark.slow

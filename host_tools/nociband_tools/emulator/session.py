@@ -109,8 +109,11 @@ async def emulated_band(options: Options, say: Say) -> AsyncIterator[EmulatedBan
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
+    """Cancel until they end: before Python 3.12 asyncio.wait_for, which Bumble's commands use, can swallow a cancellation."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.5)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
