@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from nociband.errors import EnvironmentProblem, ModelError
 from nociband_tools import firmware
@@ -68,7 +69,9 @@ def test_custom_model_selects(copy: Path, tmp_path: Path) -> None:
 def test_image_fits_the_part_and_has_no_heap() -> None:
     with firmware.build("qemu", MODEL).open("rb") as f:
         elf = ELFFile(f)
-        names = {symbol.name for symbol in elf.get_section_by_name(".symtab").iter_symbols()}
+        table = elf.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        names = {symbol.name for symbol in table.iter_symbols()}
         ends = [(s["p_vaddr"], s["p_vaddr"] + s["p_memsz"]) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"]
     for start, end in ends:
         assert end <= 0x100000 or (start >= 0x20000000 and end <= 0x20040000), (hex(start), hex(end))

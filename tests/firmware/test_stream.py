@@ -76,7 +76,7 @@ def host_predictions(counts: Counts, blocks: int) -> list[dict]:
         emg, eda, accel = counts.emg[40 * i:40 * i + 40], counts.eda[2 * i:2 * i + 2], counts.accel[2 * i:2 * i + 2]
         window.push(emg, eda, accel, twin.block(emg, eda))
         if (i + 1) % 25 == 0:
-            logits = model.logits(window.input(model.manifest.input_scales)) if window.full else []
+            logits: list[int] = list(model.logits(window.input(model.manifest.input_scales))) if window.full else []
             out.append({"frame_index": i, "why": window.why, "quality_percent": window.quality_percent, "outputs": len(logits),
                         "logits": [*logits, *[0] * (8 - len(logits))]})
     return out

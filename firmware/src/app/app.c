@@ -43,8 +43,8 @@ void app_init(app_t *app, const app_port_t *port)
 {
     memset(app, 0, sizeof *app); /* not a compound literal: 25 kB must not pass over the stack */
     app->port = *port;
-    app->callbacks = (nb_session_t){.app = app, .now_us = app_now_us, .ready = app_ready, .start = app_start, .stop = app_stop,
-                                    .counters = app_counters};
+    app->callbacks = (nb_session_t){
+        .app = app, .now_us = app_now_us, .ready = app_ready, .start = app_start, .stop = app_stop, .counters = app_counters};
     app->session = (session_t){.band = &app->band, .now_us = port->now_us};
     nb_band_init(&app->band, port->radio, port->nvm, &app->callbacks);
 }

@@ -12,13 +12,13 @@
 #include "nb_features_spec.h"
 
 #define SAMPLER_EMG_PER_SLOT 20u
-#define SAMPLER_SLOT_MS 20u
-#define SAMPLER_SLOTS 128u
-#define SAMPLER_BLOCKS 64u
-#define SAMPLER_READY_SLOTS 25u /* half a second: enough to begin with */
-#define SAMPLER_RING_MS (SAMPLER_SLOTS * SAMPLER_SLOT_MS)
+#define SAMPLER_SLOT_MS      20u
+#define SAMPLER_SLOTS        128u
+#define SAMPLER_BLOCKS       64u
+#define SAMPLER_READY_SLOTS  25u /* half a second: enough to begin with */
+#define SAMPLER_RING_MS      (SAMPLER_SLOTS * SAMPLER_SLOT_MS)
 _Static_assert(SAMPLER_RING_MS >= 2000u, "the front end's ring holds at least 2 s");
-_Static_assert(SAMPLER_BLOCKS * NB_BLOCK_US >= 2000000u, "the block queue holds at least 2 s");
+_Static_assert(SAMPLER_BLOCKS *NB_BLOCK_US >= 2000000u, "the block queue holds at least 2 s");
 
 /* What the converters deliver in 20 ms, in counts. */
 typedef struct {

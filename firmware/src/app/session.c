@@ -7,7 +7,7 @@
 #include "nb_wire_spec.h"
 
 #define STATUS_EVERY_BLOCKS (1000000u / NB_BLOCK_US)
-#define ACCEL_US (1000000u / NB_ACCEL_RATE_HZ)
+#define ACCEL_US            (1000000u / NB_ACCEL_RATE_HZ)
 
 void session_begin(session_t *session, uint64_t t0_us)
 {
@@ -48,7 +48,8 @@ static void send_features(session_t *session, const int16_t features[NB_FEATURES
 
 static void send_prediction(session_t *session, uint32_t frame_index)
 {
-    nb_prediction_t record = {.frame_index = frame_index, .why = nb_window_why(&session->window),
+    nb_prediction_t record = {.frame_index = frame_index,
+                              .why = nb_window_why(&session->window),
                               .quality_percent = nb_window_quality_percent(&session->window)};
     if (!nb_band_sites_match(session->band))
         record.why |= NB_NO_SCORE_ELECTRODE_SITE;

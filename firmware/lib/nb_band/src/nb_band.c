@@ -8,10 +8,10 @@
 #include "nb_version.h"
 #include "nb_wire_spec.h"
 
-#define SUBSCRIBED_STREAM 0x01u
+#define SUBSCRIBED_STREAM  0x01u
 #define SUBSCRIBED_CONTROL 0x02u
-#define NAME_SERIAL_BYTES 4u
-#define RECORDS_A_BLOCK 5u /* at most one of each kind */
+#define NAME_SERIAL_BYTES  4u
+#define RECORDS_A_BLOCK    5u /* at most one of each kind */
 
 static const nb_radio_attribute_t ATTRIBUTES[] = {
 #define ROW(n) {NB_ATTR_##n, NB_ATTR_##n##_PROPERTIES, NB_ATTR_##n##_SECURITY, NB_UUID_##n##_LE},
@@ -80,7 +80,9 @@ static nb_status_t make_status(const nb_band_t *band)
 
 static nb_info_t make_info(void)
 {
-    nb_info_t info = {.wire_major = NB_WIRE_MAJOR, .wire_minor = NB_WIRE_MINOR, .firmware_version = NB_FIRMWARE_VERSION,
+    nb_info_t info = {.wire_major = NB_WIRE_MAJOR,
+                      .wire_minor = NB_WIRE_MINOR,
+                      .firmware_version = NB_FIRMWARE_VERSION,
                       .spec_hash = NB_SPEC_HASH};
     memcpy(info.model_hash, nb_model_info.manifest_hash, sizeof info.model_hash);
     return info;
@@ -250,8 +252,14 @@ void nb_band_init(nb_band_t *band, const nb_radio_t *radio, const nb_nvm_t *nvm,
 
 nb_radio_events_t nb_band_events(nb_band_t *band)
 {
-    return (nb_radio_events_t){.band = band, .ready = on_ready, .link = on_link, .pair_request = on_pair_request,
-                               .pair_result = on_pair_result, .read = on_read, .write = on_write, .subscribe = on_subscribe};
+    return (nb_radio_events_t){.band = band,
+                               .ready = on_ready,
+                               .link = on_link,
+                               .pair_request = on_pair_request,
+                               .pair_result = on_pair_result,
+                               .read = on_read,
+                               .write = on_write,
+                               .subscribe = on_subscribe};
 }
 
 void nb_band_identify(nb_band_t *band, const nb_identity_t *identity)

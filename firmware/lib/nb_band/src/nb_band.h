@@ -15,7 +15,7 @@
 #include "nb_radio.h"
 #include "nb_stream.h"
 
-#define NB_SERIAL_BYTES 8u
+#define NB_SERIAL_BYTES        8u
 #define NB_MANIFEST_DATA_BYTES 500u /* of a page; with its header it stays within a 512-byte attribute */
 
 /* What the factory wrote on the band and its label. */

@@ -5,7 +5,7 @@
 
 #include "nb_wire_spec.h"
 
-#define CLOSING_US 1000000ull  /* how long `forget` waits for a credit before it closes the link without a response */
+#define CLOSING_US  1000000ull /* how long `forget` waits for a credit before it closes the link without a response */
 #define STOPPING_US 3000000ull /* how long `stop` waits for credits before frames are dropped */
 
 typedef struct {

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NB_NVM_SLOTS 2u
+#define NB_NVM_SLOTS      2u
 #define NB_NVM_SLOT_BYTES 128u
 
 typedef struct {

@@ -33,8 +33,8 @@ bool nb_pairing_request(nb_pairing_t *pairing, uint64_t now_us)
 
 bool nb_pairing_result(nb_pairing_t *pairing, const nb_pair_result_t *result, nb_bonds_t *bonds)
 {
-    const bool good = result->success && result->authenticated && result->secure_connections &&
-                      result->key_bytes >= NB_PAIRING_KEY_BYTES;
+    const bool good =
+        result->success && result->authenticated && result->secure_connections && result->key_bytes >= NB_PAIRING_KEY_BYTES;
     /* A result that the band never agreed to is the stack acting alone: no bond. */
     if (!pairing->under_way || !good || !nb_bonds_add(bonds, &result->peer)) {
         if (pairing->under_way)

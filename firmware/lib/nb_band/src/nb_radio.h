@@ -8,24 +8,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NB_RADIO_VALUE_BYTES_MAX 512u /* longest attribute value (Core 5.4, Vol 3, Part F, 3.2.9) */
+#define NB_RADIO_VALUE_BYTES_MAX       512u /* longest attribute value (Core 5.4, Vol 3, Part F, 3.2.9) */
 #define NB_RADIO_ADVERTISING_BYTES_MAX 31u
-#define NB_RADIO_PASSKEY_MAX 999999u
+#define NB_RADIO_PASSKEY_MAX           999999u
 
 /* ATT error codes (Core 5.4, Vol 3, Part F, 3.4.1.1). */
-#define NB_ATT_OK 0x00u
-#define NB_ATT_READ_NOT_PERMITTED 0x02u
+#define NB_ATT_OK                  0x00u
+#define NB_ATT_READ_NOT_PERMITTED  0x02u
 #define NB_ATT_WRITE_NOT_PERMITTED 0x03u
-#define NB_ATT_NOT_SUPPORTED 0x06u
-#define NB_ATT_NOT_FOUND 0x0Au
-#define NB_ATT_BAD_LENGTH 0x0Du
-#define NB_ATT_VALUE_NOT_ALLOWED 0x13u
-#define NB_ATT_CCCD_IMPROPER 0xFDu
-#define NB_ATT_BUSY 0xFEu
+#define NB_ATT_NOT_SUPPORTED       0x06u
+#define NB_ATT_NOT_FOUND           0x0Au
+#define NB_ATT_BAD_LENGTH          0x0Du
+#define NB_ATT_VALUE_NOT_ALLOWED   0x13u
+#define NB_ATT_CCCD_IMPROPER       0xFDu
+#define NB_ATT_BUSY                0xFEu
 
 /* GATT property bits. */
-#define NB_PROPERTY_READ 0x02u
-#define NB_PROPERTY_WRITE 0x08u
+#define NB_PROPERTY_READ   0x02u
+#define NB_PROPERTY_WRITE  0x08u
 #define NB_PROPERTY_NOTIFY 0x10u
 
 /* Identity address of a host, in the order on the air. */

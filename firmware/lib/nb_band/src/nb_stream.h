@@ -9,7 +9,7 @@
 #include "nb_radio.h"
 #include "nb_wire.h"
 
-#define NB_STREAM_QUEUE 28u    /* frames and responses that wait for credits */
+#define NB_STREAM_QUEUE    28u /* frames and responses that wait for credits */
 #define NB_STREAM_RESERVED 4u  /* places that only control responses may take */
 
 typedef struct {

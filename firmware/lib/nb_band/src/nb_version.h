@@ -2,6 +2,9 @@
 #ifndef NB_VERSION_H
 #define NB_VERSION_H
 
-#define NB_FIRMWARE_VERSION {0, 1, 0}
+#define NB_FIRMWARE_VERSION                                                                                                      \
+    {                                                                                                                            \
+        0, 1, 0                                                                                                                  \
+    }
 
 #endif

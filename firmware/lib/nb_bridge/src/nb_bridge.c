@@ -49,8 +49,8 @@ static bool fill(nb_bridge_t *bridge)
 {
     memmove(bridge->buffer, bridge->buffer + bridge->start, bridge->used);
     bridge->start = 0;
-    const size_t got = bridge->channel->read(bridge->channel->port, bridge->buffer + bridge->used,
-                                             sizeof bridge->buffer - bridge->used);
+    const size_t got =
+        bridge->channel->read(bridge->channel->port, bridge->buffer + bridge->used, sizeof bridge->buffer - bridge->used);
     bridge->used += got;
     return got != 0;
 }

@@ -10,8 +10,8 @@
 
 #include "nb_bridge_spec.h"
 
-#define NB_BRIDGE_HEAD_BYTES 4u /* start, type, length */
-#define NB_BRIDGE_CRC_BYTES 2u
+#define NB_BRIDGE_HEAD_BYTES        4u /* start, type, length */
+#define NB_BRIDGE_CRC_BYTES         2u
 #define NB_BRIDGE_MESSAGE_BYTES_MAX (NB_BRIDGE_HEAD_BYTES + NB_BRIDGE_PAYLOAD_MAX + NB_BRIDGE_CRC_BYTES)
 
 /* A port's byte channel. Neither call blocks. */

@@ -15,7 +15,8 @@ static void register_attributes(void *port, const nb_radio_attribute_t *table, u
     for (uint8_t i = 0; i <= count; i++) {
         nb_msg_radio_register_t m = {0}; /* attr = 0 ends the table */
         if (i < count) {
-            m = (nb_msg_radio_register_t){.attr = table[i].attr, .properties = table[i].properties, .security = table[i].security};
+            m = (nb_msg_radio_register_t){
+                .attr = table[i].attr, .properties = table[i].properties, .security = table[i].security};
             memcpy(m.uuid, table[i].uuid_le, sizeof m.uuid);
         }
         nb_bridge_send(&r->bridge, NB_MSG_RADIO_REGISTER, &m, sizeof m, NULL, 0);
@@ -74,9 +75,13 @@ static void on_link(nb_bridge_radio_t *r, const uint8_t *payload, uint16_t bytes
     memcpy(&m, payload, sizeof m);
     if (!m.connected)
         r->credits = 0;
-    const nb_link_t link = {.connected = m.connected, .encrypted = m.encrypted, .authenticated = m.authenticated,
-                            .secure_connections = m.secure_connections, .key_bytes = m.key_bytes,
-                            .peer = peer_of(m.peer, m.peer_type), .att_mtu = m.att_mtu};
+    const nb_link_t link = {.connected = m.connected,
+                            .encrypted = m.encrypted,
+                            .authenticated = m.authenticated,
+                            .secure_connections = m.secure_connections,
+                            .key_bytes = m.key_bytes,
+                            .peer = peer_of(m.peer, m.peer_type),
+                            .att_mtu = m.att_mtu};
     r->events.link(r->events.band, &link);
 }
 
@@ -97,8 +102,10 @@ static void on_pair_result(nb_bridge_radio_t *r, const uint8_t *payload, uint16_
     nb_msg_radio_pair_result_t m;
     (void)bytes;
     memcpy(&m, payload, sizeof m);
-    const nb_pair_result_t result = {.success = m.success, .authenticated = m.authenticated,
-                                     .secure_connections = m.secure_connections, .key_bytes = m.key_bytes,
+    const nb_pair_result_t result = {.success = m.success,
+                                     .authenticated = m.authenticated,
+                                     .secure_connections = m.secure_connections,
+                                     .key_bytes = m.key_bytes,
                                      .peer = peer_of(m.peer, m.peer_type)};
     r->events.pair_result(r->events.band, &result);
 }
@@ -165,8 +172,12 @@ void nb_bridge_radio_init(nb_bridge_radio_t *r, const nb_channel_t *channel)
 {
     nb_bridge_init(&r->bridge, channel);
     r->credits = 0;
-    r->radio = (nb_radio_t){.port = r, .register_attributes = register_attributes, .advertise = advertise, .notify = notify,
-                            .disconnect = disconnect, .forget = forget};
+    r->radio = (nb_radio_t){.port = r,
+                            .register_attributes = register_attributes,
+                            .advertise = advertise,
+                            .notify = notify,
+                            .disconnect = disconnect,
+                            .forget = forget};
 }
 
 void nb_bridge_radio_listen(nb_bridge_radio_t *r, const nb_radio_events_t *events)
@@ -179,6 +190,7 @@ void nb_bridge_radio_poll(nb_bridge_radio_t *r)
     nb_bridge_message_t m;
     for (unsigned n = 0; n < MESSAGES_A_POLL && nb_bridge_receive(&r->bridge, &m); n++)
         for (size_t i = 0; i < sizeof MESSAGES / sizeof *MESSAGES; i++)
-            if (MESSAGES[i].type == m.type && (m.bytes == MESSAGES[i].bytes || (MESSAGES[i].open_ended && m.bytes > MESSAGES[i].bytes)))
+            if (MESSAGES[i].type == m.type &&
+                (m.bytes == MESSAGES[i].bytes || (MESSAGES[i].open_ended && m.bytes > MESSAGES[i].bytes)))
                 MESSAGES[i].obey(r, m.payload, m.bytes);
 }

@@ -47,4 +47,3 @@ bool nb_wire_features_add(nb_wire_features_t *gathered, const int16_t features[N
     gathered->taken++;
     return at + 1 == NB_FEATURES_FRAMES;
 }
-

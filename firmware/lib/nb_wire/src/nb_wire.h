@@ -13,10 +13,10 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "wire.toml is little-endian and the structs are sent as they lie");
 
 #define NB_FRAME_BYTES_MAX (NB_FRAME_HEADER_BYTES + NB_SIGNALS_BYTES) /* signals is the longest record */
-#define NB_ATT_OVERHEAD 3u                                            /* opcode and handle of a notification */
+#define NB_ATT_OVERHEAD    3u                                         /* opcode and handle of a notification */
 _Static_assert(NB_FRAME_BYTES_MAX + NB_ATT_OVERHEAD <= NB_ATT_MTU_SIGNALS_MIN, "a signals frame must fit att_mtu_signals_min");
 
-#define NB_MOTION_SAMPLES (sizeof((nb_motion_t *)0)->accel_mg / (2u * NB_ACCEL_CHANNELS))
+#define NB_MOTION_SAMPLES  (sizeof((nb_motion_t *)0)->accel_mg / (2u * NB_ACCEL_CHANNELS))
 #define NB_FEATURES_FRAMES (sizeof((nb_features_t *)0)->features / (2u * NB_FEATURES))
 
 typedef struct {

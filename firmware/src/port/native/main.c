@@ -90,8 +90,12 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     static virtual_board_t board;
-    board = (virtual_board_t){.name = "native", .now_us = now_us, .nvm = &nvm, .radio = socket_channel(&sockets[RADIO]),
-                              .front_end = socket_channel(&sockets[FRONT_END]), .board = socket_channel(&sockets[BOARD])};
+    board = (virtual_board_t){.name = "native",
+                              .now_us = now_us,
+                              .nvm = &nvm,
+                              .radio = socket_channel(&sockets[RADIO]),
+                              .front_end = socket_channel(&sockets[FRONT_END]),
+                              .board = socket_channel(&sockets[BOARD])};
     virtual_band_init(&board);
     run();
     return 0;

@@ -31,8 +31,8 @@ static bool nvm_write(void *port, uint8_t slot, const void *data, uint16_t bytes
     if (!in_range(slot, bytes))
         return false;
     memcpy(memory[slot], data, bytes);
-    return file < 0 || (pwrite(file, memory[slot], NB_NVM_SLOT_BYTES, slot * NB_NVM_SLOT_BYTES) == NB_NVM_SLOT_BYTES &&
-                        fdatasync(file) == 0);
+    return file < 0 ||
+           (pwrite(file, memory[slot], NB_NVM_SLOT_BYTES, slot * NB_NVM_SLOT_BYTES) == NB_NVM_SLOT_BYTES && fdatasync(file) == 0);
 }
 
 bool nvm_file_open(nb_nvm_t *nvm, const char *path)

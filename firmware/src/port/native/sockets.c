@@ -15,8 +15,8 @@
 
 bool socket_open(socket_channel_t *s, const char *what, unsigned port)
 {
-    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const int on = 1;
     s->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (s->fd < 0 || connect(s->fd, (const struct sockaddr *)&address, sizeof address) < 0) {

@@ -4,7 +4,7 @@
 #include "an386.h"
 
 #define TICKS_A_US (CLOCK_HZ / 1000000u)
-#define TICK_HZ 1000u
+#define TICK_HZ    1000u
 
 static void (*on_tick)(void);
 static uint64_t ticks;

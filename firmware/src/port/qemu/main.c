@@ -9,8 +9,12 @@
 int main(void)
 {
     static virtual_board_t board;
-    board = (virtual_board_t){.name = "qemu", .now_us = clock_us, .nvm = &nvm_psram, .radio = uart_channel(UART_RADIO),
-                              .front_end = uart_channel(UART_FRONT_END), .board = uart_channel(UART_BOARD)};
+    board = (virtual_board_t){.name = "qemu",
+                              .now_us = clock_us,
+                              .nvm = &nvm_psram,
+                              .radio = uart_channel(UART_RADIO),
+                              .front_end = uart_channel(UART_FRONT_END),
+                              .board = uart_channel(UART_BOARD)};
     log_text("nociband on mps2-an386\n");
     uart_start();
     virtual_band_init(&board);

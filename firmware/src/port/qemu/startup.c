@@ -47,7 +47,7 @@ __attribute__((naked)) static void fault(void)
                    " mov sp, r1\n b report_fault\n");
 }
 
-#define EXTERNAL(irq) (16 + (irq))
+#define EXTERNAL(irq)       (16 + (irq))
 #define EXTERNAL_INTERRUPTS 32
 __attribute__((section(".vectors"), used)) static void (*const vectors[EXTERNAL(EXTERNAL_INTERRUPTS)])(void) = {
     [0] = (void (*)(void))__stack_top,

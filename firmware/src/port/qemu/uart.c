@@ -37,9 +37,18 @@ static void receive(uart_t *uart)
 void uart1_interrupt(void);
 void uart2_interrupt(void);
 void uart3_interrupt(void);
-void uart1_interrupt(void) { receive(&uarts[UART_RADIO]); }
-void uart2_interrupt(void) { receive(&uarts[UART_FRONT_END]); }
-void uart3_interrupt(void) { receive(&uarts[UART_BOARD]); }
+void uart1_interrupt(void)
+{
+    receive(&uarts[UART_RADIO]);
+}
+void uart2_interrupt(void)
+{
+    receive(&uarts[UART_FRONT_END]);
+}
+void uart3_interrupt(void)
+{
+    receive(&uarts[UART_BOARD]);
+}
 
 static size_t channel_read(void *port, uint8_t *data, size_t capacity)
 {
@@ -69,7 +78,8 @@ static bool channel_write(void *port, const uint8_t *data, size_t bytes)
 void uart_start(void)
 {
     static cmsdk_uart_t *const registers[UARTS] = {[UART_RADIO] = UART1, [UART_FRONT_END] = UART2, [UART_BOARD] = UART3};
-    static const uint8_t irqs[UARTS] = {[UART_RADIO] = UART1_RX_IRQ, [UART_FRONT_END] = UART2_RX_IRQ, [UART_BOARD] = UART3_RX_IRQ};
+    static const uint8_t irqs[UARTS] = {
+        [UART_RADIO] = UART1_RX_IRQ, [UART_FRONT_END] = UART2_RX_IRQ, [UART_BOARD] = UART3_RX_IRQ};
     for (unsigned i = 0; i < UARTS; i++) {
         uarts[i].registers = registers[i];
         uarts[i].irq = irqs[i];

@@ -47,8 +47,12 @@ void virtual_band_init(const virtual_board_t *board)
     app_init(&app, &(app_port_t){.now_us = board->now_us, .radio = &radio.radio, .nvm = board->nvm});
     const nb_radio_events_t radio_events = nb_band_events(&app.band);
     nb_bridge_radio_listen(&radio, &radio_events);
-    const nb_board_events_t events = {.app = &app.band, .identity = on_identity, .button = on_button, .battery = on_battery,
-                                      .samples_room = samples_room, .samples = on_samples};
+    const nb_board_events_t events = {.app = &app.band,
+                                      .identity = on_identity,
+                                      .button = on_button,
+                                      .battery = on_battery,
+                                      .samples_room = samples_room,
+                                      .samples = on_samples};
     nb_bridge_board_init(&board_side, &board->board, &board->front_end, &events, board->name, SAMPLER_RING_MS);
 }
 
