@@ -11,22 +11,27 @@ import numpy as np
 import pytest
 from _nn import MODELS, NativeModel, random_windows
 
+from nociband.dsp import features
+from nociband.errors import DataError
 from nociband.inference import Model
+from nociband.signals import Recording, fmov, front_end, simulator
 from nociband.windows import model_inputs, prediction_ends
 
 RANDOM_WINDOWS = 200
 BY_NAME = pytest.mark.parametrize("folder", MODELS, ids=lambda p: p.name)
 
 
-def simulated_windows(model: Model) -> np.ndarray:
-    """Windows of the simulator's signals on the band's own path: front end, DSP, baseline, the manifest's scales."""
-    from nociband.dsp import features
-    from nociband.signals import front_end, simulator
-
-    counts = front_end.to_counts(simulator.simulate(90.0, seed=3), seed=1)
+def windows_of(recording: Recording, model: Model) -> np.ndarray:
+    """Windows on the band's own path: front end, DSP, baseline, the manifest's scales."""
+    counts = front_end.to_counts(recording, seed=1)
     frames = features(counts.emg, counts.eda)
     scales = [(s.mult, s.shift) for s in model.manifest.input_scales]
     return model_inputs(frames, prediction_ends(len(frames)), scales)
+
+
+def assert_equal(model: Model, native: NativeModel, windows: np.ndarray) -> None:
+    for x in windows:
+        assert native.logits(x)[:len(model.manifest.classes)].tolist() == model.logits(x).tolist()
 
 
 @BY_NAME
@@ -42,10 +47,21 @@ def test_c_gives_the_logits_of_litert_on_random_windows(folder: Path, tmp_path: 
 @BY_NAME
 def test_c_gives_the_logits_of_litert_on_simulated_signals(folder: Path, tmp_path: Path) -> None:
     model, native = Model.load(folder), NativeModel(folder / "nb_model_data.c", tmp_path)
-    windows = simulated_windows(model)
+    windows = windows_of(simulator.simulate(90.0, seed=3), model)
     assert len(windows) > 60
-    for x in windows:
-        assert native.logits(x)[:len(model.manifest.classes)].tolist() == model.logits(x).tolist()
+    assert_equal(model, native, windows)
+
+
+@BY_NAME
+def test_c_gives_the_logits_of_litert_on_a_person(folder: Path, tmp_path: Path) -> None:
+    try:
+        recording = fmov.load_subject(sorted(fmov.files())[0])
+    except DataError as e:
+        pytest.skip(f"no recordings here: {e}")
+    model, native = Model.load(folder), NativeModel(folder / "nb_model_data.c", tmp_path)
+    windows = windows_of(recording, model)
+    assert len(windows) > 200
+    assert_equal(model, native, windows[:400])
 
 
 @BY_NAME
