@@ -18,6 +18,7 @@ import pytest
 
 from nociband.band import Band, find_band
 from nociband.errors import BandDisconnected
+from nociband_tools.emulator.session import cancel_all
 from nociband_tools.firmware import build
 from nociband_tools.radio.client import virtual_backend
 
@@ -85,6 +86,29 @@ def test_ctrl_c_and_sigterm_stop_everything(start, number) -> None:
     emulator.process.send_signal(number)
     assert emulator.end() == 0
     assert not _runs(ready["band_pid"])
+
+
+async def test_sigterm_just_as_a_host_leaves_stops_everything(start, tmp_path) -> None:
+    emulator = start()
+    ready = await asyncio.to_thread(emulator.event, "ready")
+    async with virtual_backend(ready["hci"], tmp_path / "host.json") as host:
+        async with Band.connect(await find_band(5, host), passkey=ready["passkey"], backend=host):
+            pass
+    emulator.process.terminate()
+    assert await asyncio.to_thread(emulator.end) == 0
+    assert not _runs(ready["band_pid"])
+
+
+async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
+    async def stubborn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(cancel_all([task]), 5)
+    assert task.cancelled()
 
 
 def test_sigkill_of_the_emulator_leaves_no_band(start) -> None:

@@ -31,6 +31,7 @@ from nociband_tools.radio.peripheral import Peripheral
 Say = Callable[[dict[str, Any]], None]
 
 UP_S = 20.0
+CANCEL_AGAIN_S = 0.3
 SIMULATED_BAND = {"qemu": "band: Cortex-M4F emulated by QEMU, not cycle-accurate",
                   "native": "band: its firmware as a process of this machine"}
 SIMULATED_RADIO = "radio: software (Bumble), no air time, no interference; link encryption is negotiated, not performed"
@@ -102,19 +103,20 @@ async def emulated_band(options: Options, say: Say) -> AsyncIterator[EmulatedBan
                    looped=lambda times: say({"event": "looped", "times": times, "source": source.name})),
             _watch(band, say))]
         tasks[0].add_done_callback(lambda task: _radio_ended(task, band, say))
-        stack.push_async_callback(_cancel, tasks)
+        stack.push_async_callback(cancel_all, tasks)
         introduce(board, identity, source.sites)
         await _until_up(band, tasks)
         yield band
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel until they end: before Python 3.12 asyncio.wait_for, which Bumble's commands use, can swallow a cancellation."""
-    while pending := [task for task in tasks if not task.done()]:
+async def cancel_all(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until they have ended: Python 3.11's wait_for, which Bumble awaits its commands with, can swallow a cancellation
+    that comes with the result."""
+    while pending := {task for task in tasks if not task.done()}:
         for task in pending:
             task.cancel()
-        await asyncio.wait(pending, timeout=0.5)
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)  # what they ended with was said, or does not matter any more
 
 
 async def _listen(board: Channel, say: Say) -> None:
