@@ -57,7 +57,8 @@ def wire_header() -> str:
           f"#define NB_SPEC_HASH {{{', '.join(f'0x{b:02x}' for b in bytes.fromhex(SPEC.hash)[:8])}}}",
           f"#define NB_NAME_PREFIX \"{w['advertising']['name_prefix']}\"",
           f"#define NB_ADVERTISING_INTERVAL_MS {w['advertising']['interval_ms']}u",
-          f"#define NB_PAIRING_WINDOW_S {w['pairing']['window_s']}u", f"#define NB_PAIRING_FAILURES_MAX {w['pairing']['failures_max']}u",
+          f"#define NB_PAIRING_WINDOW_S {w['pairing']['window_s']}u",
+          f"#define NB_PAIRING_FAILURES_MAX {w['pairing']['failures_max']}u",
           f"#define NB_PAIRING_KEY_BYTES {w['pairing']['key_bytes']}u",
           f"#define NB_ATT_ERROR_INSUFFICIENT_AUTHENTICATION 0x{w['security']['bonded']['att_error']:02x}u", ""]
     o += ["/* Security of an attribute. */", "#define NB_SECURITY_OPEN 0u", "#define NB_SECURITY_BONDED 1u", ""]
@@ -76,11 +77,11 @@ def wire_header() -> str:
         o += _c_struct(r)
         if r.kind is not None:
             o.insert(len(o) - 1, f"#define NB_KIND_{r.name.upper()} {r.kind}u")
-    for c in SPEC.control.values():
-        o.append(f"#define NB_OP_{c.name.upper()} {c.op}u /* {c.doc} */")
-        for layout, part in ((c.request, "request"), (c.response, "response")):
+    for control in SPEC.control.values():
+        o.append(f"#define NB_OP_{control.name.upper()} {control.op}u /* {control.doc} */")
+        for layout, part in ((control.request, "request"), (control.response, "response")):
             if layout.fields:
-                o += _c_struct(Layout(f"{c.name}_{part}", layout.fields))
+                o += _c_struct(Layout(f"{control.name}_{part}", layout.fields))
     for group, names in SPEC.enums.items():
         o += [f"#define NB_{group.upper()}_{n.upper()} {v}u" for n, v in names.items()] + [""]
     for group, names in SPEC.flags.items():
@@ -149,7 +150,8 @@ def wire_markdown() -> str:
          f"Version {SPEC.major}.{SPEC.minor}, specification hash `{SPEC.hash[:16]}`. A host refuses another major version. "
          "All integers are little-endian.", "", "## Attributes", "",
          f"Service `{SPEC.service_uuid}`, advertised together with the name `{w['advertising']['name_prefix']}XXXX`.", "",
-         "| characteristic | UUID | on the air (little-endian) | properties | security | |", "| --- | --- | --- | --- | --- | --- |"]
+         "| characteristic | UUID | on the air (little-endian) | properties | security | |",
+         "| --- | --- | --- | --- | --- | --- |"]
     o += [f"| {c.name} | `{c.uuid}` | `{c.uuid.bytes[::-1].hex()}` | {', '.join(c.properties)} | {c.security} | {c.doc} |"
           for c in SPEC.characteristics.values()]
     o += ["", "## Security", ""] + [f"- **{n}**: {s['doc']}" for n, s in w["security"].items()]

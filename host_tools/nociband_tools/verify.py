@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from nociband.inference import Model
-from nociband.windows import WindowTwin
 
 from nociband.dsp import features as dsp_features
+from nociband.inference import Model
 from nociband.records import FeatureBlock, Gap, MotionBlock, Prediction, Record, SignalBlock, Status
 from nociband.spec import SPEC
+from nociband.windows import WindowTwin
 
 _SLOT = SPEC.messages["samples"].layout
 _SLOT_DTYPE = np.dtype([(f.name, f.dtype, (f.count,) if f.count > 1 else ()) for f in _SLOT.fields])

@@ -178,7 +178,8 @@ async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: str, port:
             try:
                 whole = await _run_for(plan.seconds, collected, band, console)
             except asyncio.CancelledError:      # Ctrl-C: the session so far is judged all the same
-                asyncio.current_task().uncancel()
+                if task := asyncio.current_task():
+                    task.uncancel()
                 whole = True
             seconds = time.monotonic() - begin
             await live.stop()
