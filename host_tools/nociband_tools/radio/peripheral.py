@@ -68,7 +68,6 @@ class Peripheral:
         self._completions: deque[int] = deque()
         self.registered = asyncio.Event()
         self.advertising = asyncio.Event()
-        self.notified = 0
 
     async def run(self) -> None:
         """Power on, then do what the band says until its channel ends (or this is cancelled); then vanish from the air."""
@@ -201,7 +200,6 @@ class Peripheral:
         connection = self._connection
         if connection is None or not self._table.notify(connection, attr, value):
             return  # meant for a link that has gone: its credits are void
-        self.notified += 1
         self._completions.append(self._queue.queued)
 
     def _return_credits(self) -> None:
