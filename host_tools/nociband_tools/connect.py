@@ -7,7 +7,6 @@ through bleak. Commands get a connected nociband.band.Band.
 from __future__ import annotations
 
 import contextlib
-import getpass
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -73,8 +72,9 @@ async def connected(target: Target) -> AsyncIterator[Any]:
 
 
 def ask_passkey() -> str:
-    """Ask on the terminal, unseen. Raises PairingError when nobody can answer."""
+    """Ask on the terminal. Raises PairingError when nobody can answer."""
     if not sys.stdin.isatty():
         raise PairingError("this host is not paired with the band: press the band's button and give --passkey with the six "
                            "digits on its label")
-    return getpass.getpass("Press the band's button, then type the six digits on its label: ")
+    print("Press the band's button, then type the six digits on its label: ", end="", file=sys.stderr, flush=True)
+    return input()

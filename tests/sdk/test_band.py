@@ -317,3 +317,47 @@ async def test_the_tap_sees_every_notification(stack) -> None:
 
 def test_the_public_interface_reads_aloud() -> None:
     assert list(inspect.signature(find_band).parameters) == ["timeout_s", "backend", "address"]
+
+
+async def test_what_the_passkey_function_raises_reaches_the_caller(stack) -> None:
+    def gone() -> int:
+        raise EOFError
+
+    def broken() -> int:
+        raise KeyError("no label")
+
+    async def later() -> str:
+        await asyncio.sleep(0.01)
+        return "123456"
+
+    for ask, error in ((gone, PairingError), (broken, KeyError)):
+        fake = FakeBand()
+        fake.bonded = False
+        with pytest.raises(error):
+            await connected(stack, fake, passkey=ask)
+    fake = FakeBand()
+    fake.bonded = False
+    await connected(stack, fake, passkey=later)
+    assert fake.pairings == 1
+
+
+async def test_a_stop_while_the_link_is_away_ends_the_stream(stack, monkeypatch) -> None:
+    monkeypatch.setattr(client, "RECONNECT_PAUSE_S", 0.05)
+    fake = FakeBand()
+    band = await connected(stack, fake)
+    monkeypatch.setattr(client, "find_band", lambda *_: find_band(0.1, fake.backend()))
+
+    async def stop_later() -> None:
+        await asyncio.sleep(0.3)
+        with pytest.raises(BandDisconnected):
+            await band.stop()
+
+    task = None
+    async with asyncio.timeout(5):
+        with pytest.raises(BandDisconnected, match="before the session could be ended"):
+            async for record in band.stream(reconnect=True):
+                if isinstance(record, Stamp) and record.seq == 10:
+                    fake.off, task = True, asyncio.create_task(stop_later())
+                    fake.drop_link()
+    assert task is not None
+    await task

@@ -7,7 +7,9 @@ The system's stack is SYSTEM (bleak's own choice; the operating system shows its
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -53,7 +55,7 @@ def passkey_function(passkey: Passkey) -> Callable[[], Awaitable[int]]:
         if inspect.iscoroutinefunction(passkey):
             answer = passkey()
         elif callable(passkey):     # it may wait for a person (input()): the link must live on meanwhile
-            answer = await asyncio.to_thread(passkey)
+            answer = await _in_thread(passkey)
         if inspect.isawaitable(answer):
             answer = await answer
         if answer is None:
@@ -68,3 +70,32 @@ def passkey_function(passkey: Passkey) -> Callable[[], Awaitable[int]]:
         return number
 
     return ask
+
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    """Run in a daemon thread: Ctrl-C must not wait for a person who will not answer any more (asyncio.to_thread would)."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    def work() -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = function()
+        except EOFError:
+            error = PairingError("no passkey was typed: press the band's button and try again")
+        except Exception as e:      # it is the application's, and belongs to whoever connects
+            error = e
+        with contextlib.suppress(RuntimeError):     # the loop may have ended meanwhile
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, daemon=True, name="passkey").start()
+    return await done

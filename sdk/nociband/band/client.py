@@ -246,7 +246,7 @@ class Band:
     async def _reconnect(self, give_up_s: float) -> bool:
         """Back to the same band; True when its session goes on, False when it has none. Raises BandDisconnected, PairingError."""
         deadline, model = time.monotonic() + give_up_s, self.info.model_hash
-        while True:
+        while not self._stopping:
             try:
                 await self._link.close()
                 self._found = await find_band(5.0, self._found.backend, self.address)
@@ -263,6 +263,7 @@ class Band:
                 if time.monotonic() + RECONNECT_PAUSE_S > deadline:
                     raise BandDisconnected(f"the link was lost and did not come back within {give_up_s:g} s ({e})") from e
                 await asyncio.sleep(RECONNECT_PAUSE_S)
+        raise BandDisconnected("the link was lost before the session could be ended: the band ends it when a host connects again")
 
     async def _keep_time(self) -> None:
         """An exchange every now and then; one that fails is the stream's business, not the clock's."""
@@ -278,7 +279,7 @@ class Band:
 
     async def _end_quietly(self) -> None:
         """The application left the loop: do not leave the band running for nobody."""
-        if self._running and not self._stopping and self._link.is_up:
+        if self._running and self._link.is_up:
             self._running = False
             with contextlib.suppress(NocibandError, TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
