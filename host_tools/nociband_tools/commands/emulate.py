@@ -40,6 +40,7 @@ def command(
     from nociband_tools.emulator.session import Options, run
 
     chosen = model or ("fmov_emotion3" if source.startswith("fmov") else "synthetic_pain5")
+    source = _unseen(source, chosen)
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the emulator runs and takes both itself
         program = _firmware(firmware, band.value, chosen)
@@ -48,6 +49,15 @@ def command(
     except KeyboardInterrupt:
         status = 0
     raise typer.Exit(status)
+
+
+def _unseen(source: str, model: str) -> str:
+    import json
+
+    from nociband_tools.emulator.source import unseen
+    from nociband_tools.firmware import model_folder
+
+    return unseen(source, json.loads((model_folder(model) / "manifest.json").read_text("utf-8")))
 
 
 def _firmware(given: Path | None, band: str, model: str) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nociband.errors import ModelError
-from nociband.manifest import Manifest
 from nociband.signals import datasets
-from nociband_tools.firmware import firmware_root
+from nociband_tools.emulator.source import unseen
+from nociband_tools.firmware import model_folder
 
 REAL_MODEL, SIMULATED_MODEL = "fmov_emotion3", "synthetic_pain5"
 
@@ -26,17 +28,18 @@ class Plan:
 
     @property
     def model_dir(self) -> Path:
-        """Folder of the model's manifest and .tflite files."""
-        folder = Path(self.model)
-        return folder if folder.is_dir() else firmware_root() / "models" / self.model
+        """Folder of the model's manifest and .tflite files. Raises ModelError when there is no such model."""
+        return model_folder(self.model)
 
+    def manifest(self) -> dict[str, Any]:
+        """What the model says of itself, unchecked; whether it holds together is for the band's host to find out.
 
-def held_out_subject(manifest: Manifest) -> str:
-    """A person who was in neither training, validation nor calibration. Raises ModelError when the manifest names nobody."""
-    people = manifest.raw["training"].get("subjects", {}).get("held_out", [])
-    if not people:
-        raise ModelError(f"{manifest.name}: its manifest names no held-out person to replay")
-    return str(people[0])
+        Raises ModelError when there is no such model.
+        """
+        try:
+            return json.loads((self.model_dir / "manifest.json").read_bytes())
+        except (OSError, ValueError) as e:
+            raise ModelError(f"{self.model_dir}/manifest.json cannot be read ({e}): convert the model again") from e
 
 
 def make_plan(band: str, source: str | None, model: str | None, seconds: float) -> Plan:
@@ -46,16 +49,10 @@ def make_plan(band: str, source: str | None, model: str | None, seconds: float) 
     """
     if source is None and (os.environ.get("NOCIBAND_DATA") or datasets.available("oxazepam_fmov")):
         datasets.locate("oxazepam_fmov")
-        model = model or REAL_MODEL
-        plan = Plan(band, "fmov", model, seconds, "a real recording was found")
-        manifest = Manifest.from_json((plan.model_dir / "manifest.json").read_bytes())
-        if manifest.raw["training"].get("dataset") != "fmov":
-            return Plan(band, "fmov", model, seconds, "a real recording was found; the model has not seen this data set")
-        return Plan(band, f"fmov:{held_out_subject(manifest)}", model, seconds,
-                    "a real recording was found; this person was not in training")
+        plan = Plan(band, "fmov", model or REAL_MODEL, seconds, "a real recording was found; this person was not in training")
+        return replace(plan, source=unseen("fmov", plan.manifest()))
     if source is None:
         return Plan(band, "simulator", model or SIMULATED_MODEL, seconds,
                     "no recordings here (set NOCIBAND_DATA, or `nociband download oxazepam_fmov`), so the simulator")
-    if source.startswith("fmov"):
-        datasets.locate("oxazepam_fmov")
-    return Plan(band, source, model or (REAL_MODEL if source.startswith("fmov") else SIMULATED_MODEL), seconds, "as asked")
+    plan = Plan(band, source, model or (REAL_MODEL if source.startswith("fmov") else SIMULATED_MODEL), seconds, "as asked")
+    return replace(plan, source=unseen(source, plan.manifest()))

@@ -151,21 +151,13 @@ async def run(plan: Plan, out: Path, *, face: str = "clip", port: int = 8600, mo
         shutil.rmtree(old, ignore_errors=True)
     (out / "summary.json").unlink(missing_ok=True)
     state.mkdir(parents=True)
+    about = plan.manifest()
     console.print(f"[bold]Nociband demo[/] (research software, not a medical device)\n  band    {plan.band}"
-                  f"\n  model   {plan.model}{_of_model(plan)}\n  source  {plan.source}: {plan.why}")
+                  f"\n  model   {plan.model}: {about['title']}; [bold]{about['warning']}[/]\n  source  {plan.source}: {plan.why}")
     async with emulated_band(plan.band, plan.source, plan.model, state, fault=fault) as band:
         for what in band.ready.get("simulated", []):
             console.print(f"  simulated: {what}")
         return await _with_band(plan, band, out, face, port, monitor, console)
-
-
-def _of_model(plan: Plan) -> str:
-    """What the model's manifest says of itself; whether it holds together is for the band's host to find out."""
-    try:
-        manifest = json.loads((plan.model_dir / "manifest.json").read_bytes())
-        return f": {manifest['title']}; [bold]{manifest['warning']}[/]"
-    except (OSError, ValueError, KeyError):
-        return ""
 
 
 async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: str, port: int, monitor: bool, console: Console) -> int:

@@ -7,8 +7,10 @@ A slot is the payload of a `samples` message, byte for byte. Files are .npz of f
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +58,23 @@ def open_source(text: str) -> Source:
     if path.suffix == ".npz":
         return _from_front_end(_read_npz(path))
     return _from_front_end(to_counts(fmov.load_file(path)))
+
+
+def unseen(text: str, manifest: Mapping[str, Any]) -> str:
+    """`fmov` without a person as one whom this model has not seen: the first held out of its training, else the first there is.
+
+    manifest: the model's manifest.json. Any other source is given back as it is. Raises DataError when the data is not there.
+    """
+    if text != "fmov":
+        return text
+    people = list(fmov.files())
+    training = manifest.get("training", {})
+    if training.get("dataset") == "fmov":
+        people = [str(p) for p in training.get("subjects", {}).get("held_out", [])]
+        if not people:
+            raise DataError(f"{manifest.get('name', 'the model')}: its manifest names no person held out of training; name one, "
+                            "e.g. fmov:16, if you do not mind that the model may have seen them")
+    return f"fmov:{people[0]}"
 
 
 def _seed(argument: str) -> int:
