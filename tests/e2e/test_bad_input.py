@@ -74,10 +74,11 @@ def test_the_monitors_port_is_in_use(run_demo) -> None:
 
 @pytest.mark.slow
 def test_no_face_in_the_video(run_demo, tmp_path: Path) -> None:
-    import cv2
     import numpy as np
 
-    video = tmp_path / "black.avi"
+    from nociband.vision.extras import opencv
+
+    cv2, video = opencv(), tmp_path / "black.avi"
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 240))
     for _ in range(20):
         writer.write(np.zeros((240, 320, 3), np.uint8))
