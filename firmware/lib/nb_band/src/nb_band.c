@@ -134,7 +134,7 @@ static void link_reset(nb_band_t *band)
 {
     band->subscribed = 0;
     band->manifest_page = 0;
-    band->closing = false;
+    band->closing = band->stop_unanswered = false;
     nb_stream_clear(&band->stream);
 }
 
@@ -142,6 +142,8 @@ static void on_ready(void *context)
 {
     nb_band_t *band = context;
     nb_pairing_link_lost(&band->pairing);
+    if (band->closing) /* `forget` was under way: the stack's keys still have to go */
+        band->radio->forget(band->radio->port);
     band->link = (nb_link_t){0};
     link_reset(band);
     band->radio_up = true;
@@ -153,12 +155,14 @@ static void on_link(void *context, const nb_link_t *link)
 {
     nb_band_t *band = context;
     const bool was_connected = band->link.connected;
+    const bool same_peer = memcmp(&band->link.peer, &link->peer, sizeof link->peer) == 0;
     band->link = *link;
     if (band->closing && link->connected)
         return;
     if (band->closing) /* the host hung up first: the stack's keys still have to go */
         band->radio->forget(band->radio->port);
-    if (was_connected != link->connected || !link_is_bonded(band))
+    /* What one host asked for is never another's, whether or not the stack told of the change in between. */
+    if (was_connected != link->connected || !same_peer || !link_is_bonded(band))
         link_reset(band);
     if (was_connected && !link->connected) {
         nb_pairing_link_lost(&band->pairing);
@@ -171,7 +175,7 @@ static bool on_pair_request(void *context, const nb_peer_t *peer, uint32_t *pass
     nb_band_t *band = context;
     (void)peer; /* any host that can read the label */
     *passkey = band->identity.passkey;
-    return band->identified && nb_pairing_request(&band->pairing, now_us(band));
+    return band->identified && band->link.connected && nb_pairing_request(&band->pairing, now_us(band));
 }
 
 static void on_pair_result(void *context, const nb_pair_result_t *result)
@@ -236,6 +240,10 @@ static uint8_t on_subscribe(void *context, uint16_t attr, bool on)
         return error;
     const uint8_t bit = attr == NB_ATTR_STREAM ? SUBSCRIBED_STREAM : SUBSCRIBED_CONTROL;
     band->subscribed = (uint8_t)(on ? band->subscribed | bit : band->subscribed & ~bit);
+    if (!on)
+        nb_stream_withdraw(&band->stream, attr);
+    if (!on && attr == NB_ATTR_CONTROL)
+        band->stop_unanswered = false;
     return NB_ATT_OK;
 }
 
@@ -282,11 +290,13 @@ void nb_band_battery(nb_band_t *band, uint8_t percent)
 void nb_band_record(nb_band_t *band, uint8_t kind, uint64_t t_us, const void *record, uint16_t bytes)
 {
     band->predictions += kind == NB_KIND_PREDICTION;
-    if ((kind == NB_KIND_SIGNALS || kind == NB_KIND_MOTION) && signals_withheld(band))
+    const bool heard = (band->subscribed & SUBSCRIBED_STREAM) && link_is_bonded(band);
+    /* Only from a host that listens, and is told so, are signals withheld. While a link is being made again (its MTU begins at
+       23) they are lost, and must leave holes. */
+    if (heard && (kind == NB_KIND_SIGNALS || kind == NB_KIND_MOTION) && signals_withheld(band))
         return;
     const bool fits = NB_FRAME_HEADER_BYTES + bytes + NB_ATT_OVERHEAD <= band->link.att_mtu;
-    const bool allowed = fits && (band->subscribed & SUBSCRIBED_STREAM) && link_is_bonded(band);
-    nb_stream_frame(&band->stream, allowed, kind, t_us, record, bytes);
+    nb_stream_frame(&band->stream, heard && fits, kind, t_us, record, bytes);
 }
 
 bool nb_band_has_room(const nb_band_t *band)
@@ -305,7 +315,9 @@ void nb_band_finish(nb_band_t *band)
         return;
     band->running = band->stopping = false;
     nb_band_send_status(band);
-    nb_control_stopped(band);
+    if (band->stop_unanswered)
+        nb_control_stopped(band);
+    band->stop_unanswered = false;
 }
 
 void nb_band_send_status(nb_band_t *band)

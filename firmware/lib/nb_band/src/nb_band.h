@@ -55,7 +55,8 @@ typedef struct {
     bool running;
     bool stopping; /* `stop` was obeyed: what was sampled is on its way out, then comes the response */
     uint64_t stopping_until_us;
-    bool closing; /* `forget` was obeyed: only its response is still to go */
+    bool stop_unanswered; /* the host that asked for it is still there to be answered */
+    bool closing;         /* `forget` was obeyed: only its response is still to go */
     uint64_t closing_until_us;
     uint32_t predictions;
     uint8_t battery_percent;
@@ -70,8 +71,8 @@ void nb_band_identify(nb_band_t *band, const nb_identity_t *identity);
 void nb_band_button(nb_band_t *band);
 void nb_band_battery(nb_band_t *band, uint8_t percent);
 
-/* A record of the stream. Left out when the link is too narrow for signals and motion; else it takes a sequence number and
-   is queued, or dropped and counted when no secured, subscribed link or no room is there. */
+/* A record of the stream. Signals and motion are left out when a host listens on a link too narrow for them; else it takes a
+   sequence number and is queued, or dropped and counted when no secured, subscribed link or no room is there. */
 void nb_band_record(nb_band_t *band, uint8_t kind, uint64_t t_us, const void *record, uint16_t bytes);
 
 /* Is there room for the records of one more block? Without it, better wait: the sampler's queue is the longer one. */

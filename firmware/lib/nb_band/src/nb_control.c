@@ -46,7 +46,7 @@ static uint8_t stop(nb_band_t *band)
     if (!band->running || band->stopping)
         return NB_RESULT_WRONG_STATE;
     band->session->stop(band->session->app, false);
-    band->stopping = true;
+    band->stopping = band->stop_unanswered = true;
     band->stopping_until_us = band->session->now_us(band->session->app) + STOPPING_US;
     return NB_RESULT_OK;
 }
@@ -54,7 +54,7 @@ static uint8_t stop(nb_band_t *band)
 static uint8_t forget(nb_band_t *band)
 {
     band->session->stop(band->session->app, true);
-    band->running = band->stopping = false;
+    band->running = band->stopping = band->stop_unanswered = false;
     nb_stream_clear(&band->stream);
     nb_bonds_clear(&band->bonds);
     band->closing = true;

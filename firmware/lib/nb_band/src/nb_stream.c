@@ -64,6 +64,18 @@ void nb_stream_flush(nb_stream_t *stream, const nb_radio_t *radio)
     }
 }
 
+void nb_stream_withdraw(nb_stream_t *stream, uint16_t attr)
+{
+    for (uint8_t left = stream->count; left; left--) { /* once round: what stays goes to the back */
+        const nb_stream_item_t item = stream->queue[stream->head];
+        drop_oldest(stream);
+        if (item.attr == attr)
+            stream->frames_dropped += is_frame_of_epoch(stream, &item);
+        else
+            *place(stream, NB_STREAM_QUEUE) = item;
+    }
+}
+
 void nb_stream_clear(nb_stream_t *stream)
 {
     for (; stream->count; drop_oldest(stream))

@@ -38,6 +38,9 @@ bool nb_stream_response(nb_stream_t *stream, const uint8_t *response, uint16_t b
 /* Hand over what credits allow. */
 void nb_stream_flush(nb_stream_t *stream, const nb_radio_t *radio);
 
+/* Throw away what waits for one attribute: its host has unsubscribed. Frames count as dropped. */
+void nb_stream_withdraw(nb_stream_t *stream, uint16_t attr);
+
 /* Throw away what waits: the link is gone, and the next one may be another host's. Frames count as dropped. */
 void nb_stream_clear(nb_stream_t *stream);
 
