@@ -59,8 +59,8 @@ class Questions:
     async def ask(self, name: str, answer: str, **values: Any) -> dict[str, Any]:
         """Send `name`, wait for `answer`. Raises ATT_Error 0x0E when the band does not answer in time."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._channel.send(name, **values)  # first: a question that cannot be asked must not wait for the next one's answer
         self._waiting.setdefault(answer, deque()).append((future, asyncio.current_task()))
-        self._channel.send(name, **values)
         # `wait` leaves the future as it is when the time is over: a late answer must find its own place in the queue.
         done, _ = await asyncio.wait({future}, timeout=ANSWER_S)
         if not done:

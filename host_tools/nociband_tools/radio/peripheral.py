@@ -198,8 +198,11 @@ class Peripheral:
 
     def _notify(self, attr: int, value: bytes) -> None:
         connection = self._connection
-        if connection is None or not self._table.notify(connection, attr, value):
+        if connection is None:
             return  # meant for a link that has gone: its credits are void
+        if not self._table.notify(connection, attr, value):
+            self._channel.send("radio_credit", credits=1)  # it goes nowhere, so that nothing else would give it back
+            return
         self._completions.append(self._queue.queued)
 
     def _return_credits(self) -> None:
