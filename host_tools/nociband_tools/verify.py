@@ -14,13 +14,14 @@ import numpy as np
 
 from nociband.dsp import features as dsp_features
 from nociband.inference import Model
-from nociband.records import FeatureBlock, Gap, MotionBlock, Prediction, Record, SignalBlock, Status
+from nociband.records import FeatureBlock, Gap, MotionBlock, Prediction, Record, SignalBlock, Stamp, Status
 from nociband.spec import SPEC
 from nociband.windows import WindowTwin
 
 _SLOT = SPEC.messages["samples"].layout
 _SLOT_DTYPE = np.dtype([(f.name, f.dtype, (f.count,) if f.count > 1 else ()) for f in _SLOT.fields])
-_BLOCK = 40
+_BLOCK, _BLOCK_US = 40, SPEC.features["block"]["us"]
+_MOTION_SAMPLES, _FEATURE_FRAMES = 25, 5    # of one record: what is left over at the end of a session is not sent
 _EVERY = SPEC.features["window"]["predict_every_frames"]
 
 
@@ -34,9 +35,12 @@ class Received:
     predictions: list[Prediction] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     status: Status | None = None
+    frames: list[tuple[int, int]] = field(default_factory=list)     # (epoch, seq) of every frame
 
     def add(self, record: Record) -> None:
         """File a record under its kind."""
+        if isinstance(record, Stamp):
+            self.frames.append((record.epoch, record.seq))
         match record:
             case SignalBlock():
                 self.signals.append(record)
@@ -103,10 +107,9 @@ class Account:
         return not self.problems
 
 
-def fed_samples(path: Path, emg_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first `emg_samples` EMG samples, int16 (n, 2), and their EDA, uint16 (n / 20,), that the emulator handed over."""
-    slots = np.frombuffer(path.read_bytes()[: emg_samples // 20 * _SLOT.size], _SLOT_DTYPE)
-    return slots["emg_counts"].reshape(-1, 2), slots["eda_counts"].reshape(-1)
+def fed_slots(path: Path, emg_samples: int) -> np.ndarray:
+    """The slots of the first `emg_samples` EMG samples that the emulator handed over, fewer when there are no more."""
+    return np.fromfile(path, _SLOT_DTYPE)[:emg_samples // (_BLOCK // 2)]
 
 
 def sha256_of_counts(emg: np.ndarray, eda: np.ndarray) -> str:
@@ -131,9 +134,12 @@ def _differing_features(received: Received, expected: np.ndarray) -> tuple[int, 
     return compared, differing
 
 
-def _differing_predictions(received: Received, features: np.ndarray, model: Model) -> tuple[int, int]:
-    """Replays the window stage and the model on the twin's features and compares logits, reasons and quality."""
-    emg, eda, accel = received.emg(), received.eda(), received.accel()
+def _differing_predictions(received: Received, accel: np.ndarray, features: np.ndarray, model: Model) -> tuple[int, int]:
+    """Replays the window stage and the model on the twin's features and compares logits, reasons and quality.
+
+    accel: int16 (n / 20, 3) as fed: the band has sent no motion record of the last half second yet when it judges it.
+    """
+    emg, eda = received.emg(), received.eda()
     by_frame = {p.frame_index: p for p in received.predictions}
     window, scales = WindowTwin(), model.manifest.input_scales
     compared = differing = 0
@@ -151,26 +157,57 @@ def _differing_predictions(received: Received, features: np.ndarray, model: Mode
     return compared, differing
 
 
+def _order(received: Received, taken: int) -> list[str]:
+    """What is wrong with the records' numbers: each kind whole, once and in order from the session's first sample to its last."""
+    blocks = taken // _BLOCK
+    wanted = {
+        "signals": ([b.sample_index for b in received.signals], _BLOCK, blocks),
+        "motion": ([b.sample_index for b in received.motion], _MOTION_SAMPLES, 2 * blocks // _MOTION_SAMPLES),
+        "features": ([b.frame_index for b in received.features], _FEATURE_FRAMES, blocks // _FEATURE_FRAMES),
+        "predictions": ([p.frame_index - _EVERY + 1 for p in received.predictions], _EVERY, blocks // _EVERY),
+    }
+    problems = [f"the {len(numbers)} {kind} records are not the {count} of the session, each once and in order"
+                for kind, (numbers, step, count) in wanted.items() if numbers != [i * step for i in range(count)]]
+    first_us = received.signals[0].t_us if received.signals else 0
+    if any(b.t_us - first_us != b.sample_index // _BLOCK * _BLOCK_US for b in received.signals):
+        problems.append("the device times of the samples are not those of an even clock")
+    return problems
+
+
+def _frames(received: Received) -> list[str]:
+    """What is wrong with the frames and the band's own account of them, which ends the session."""
+    last = received.status
+    if last is None or last.state == "running":
+        return ["the band never sent its final status"]
+    problems = []
+    if received.frames != [(last.epoch, seq) for seq in range(last.seq + 1)]:
+        problems.append(f"the {len(received.frames)} frames are not 0 to {last.seq} of one session, each once and in order")
+    if last.frames_dropped:
+        problems.append(f"the band dropped {last.frames_dropped} frames")
+    if last.predictions != len(received.predictions):
+        problems.append(f"the band made {last.predictions} predictions, {len(received.predictions)} arrived")
+    return problems
+
+
 def verify(received: Received, fed: Path, model_dir: Path) -> Account:
-    """Compare one whole epoch. Raises nothing for a difference: that is what the Account says."""
-    emg, eda = received.emg(), received.eda()
+    """Compare one whole epoch. A difference raises nothing: that is what the Account says. Raises OSError without `fed`."""
+    emg, eda, accel = received.emg(), received.eda(), received.accel()
     taken = received.status.samples_taken if received.status else 0
-    fed_emg, fed_eda = fed_samples(fed, taken)
+    slots = fed_slots(fed, taken)
+    fed_emg, fed_eda, fed_accel = slots["emg_counts"].reshape(-1, 2), slots["eda_counts"], slots["accel_mg"]
     features = twin_features(emg, eda)
     compared, differing = _differing_features(received, features)
-    p_compared, p_differing = _differing_predictions(received, features, Model.load(model_dir))
+    p_compared, p_differing = _differing_predictions(received, fed_accel, features, Model.load(model_dir))
     lost = sum(g.lost for g in received.gaps)
     underruns = received.status.underruns if received.status else 0
     hashes = sha256_of_counts(fed_emg, fed_eda), sha256_of_counts(emg, eda)
-    problems = []
-    if received.status is None:
-        problems.append("the band never sent its final status")
+    problems = [*_frames(received), *_order(received, taken)]
     if not len(emg) or hashes[0] != hashes[1]:
         problems.append(f"samples received ({len(emg)}) are not the samples fed ({len(fed_emg)})")
+    if not np.array_equal(accel, fed_accel[:len(accel)]):
+        problems.append(f"accelerometer samples received ({len(accel)}) are not those fed")
     if differing or not compared:
         problems.append(f"{differing} of {compared} feature frames differ from the integer twin")
-    if compared < taken // _BLOCK - 4:
-        problems.append(f"only {compared} of {taken // _BLOCK} feature frames arrived")
     if p_differing or not p_compared:
         problems.append(f"{p_differing} of {p_compared} predictions differ from LiteRT's reference kernels")
     if lost:
