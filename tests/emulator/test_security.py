@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import stat
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,6 +20,7 @@ from bumble.transport import open_transport
 from nociband.band import Band, find_band
 from nociband.errors import PairingError
 from nociband.spec import SPEC
+from nociband_tools.emulator.process import CHANNELS, qemu_command
 from nociband_tools.radio.keys import KeyFile
 
 REFUSED = SPEC.wire["security"]["bonded"]["att_error"]
@@ -235,3 +237,12 @@ async def test_forget_deletes_the_radio_s_keys_and_a_host_with_the_old_key_pairs
         band.press()
         async with Band.connect(await find_band(5, host), passkey=passkey, backend=host) as again:
             assert (await again.status()).state == "idle"
+
+
+async def test_what_a_band_keeps_is_its_owners_alone(bench) -> None:
+    """Also in a state folder that everyone may look into."""
+    bench.options.state.mkdir(mode=0o755)
+    async with bench.band() as band:
+        qemu_command(bench.options.firmware, dict.fromkeys(CHANNELS, 1), band.state)
+        for name in ("identity.json", "radio_keys.json", "nvm.bin", "nvm_qemu.bin", "fed.bin"):
+            assert stat.S_IMODE((band.state / name).stat().st_mode) == 0o600, name

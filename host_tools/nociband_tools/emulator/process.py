@@ -28,15 +28,18 @@ FRONT_END_BUFFER_BYTES = 4096
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the child runs before exec. The library is loaded here: between fork and exec nothing may be imported."""
+def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None] | None:
+    """What a child runs before exec, so that it gets this signal when this process dies, whatever kills it.
+
+    The library is loaded here: between fork and exec nothing may be imported.
+    """
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
     def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # it died in between
             os._exit(1)
 
@@ -60,7 +63,7 @@ def qemu_command(firmware: Path, ports: dict[str, int], state: Path) -> list[str
                                  "or run the band without it: --band native")
     nvm = state / "nvm_qemu.bin"
     if not nvm.exists() or nvm.stat().st_size != NVM_BYTES:
-        with nvm.open("wb") as file:
+        with open(nvm, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:  # who it is bonded with
             file.truncate(NVM_BYTES)
     command = [program, "-display", "none", "-monitor", "none", "-nodefaults",
                "-object", f"memory-backend-file,id=nvm,size=16M,mem-path={nvm},share=on",
@@ -138,7 +141,7 @@ class BandProcess:
         with log.open("wb") as out:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=_die_with_parent(), **options)
+                    *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=die_with_parent(), **options)
             except OSError as e:
                 raise BandError(f"{command[0]} does not start ({e.strerror or e}): build the firmware again") from e
         return cls(process, log)

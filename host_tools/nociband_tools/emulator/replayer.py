@@ -7,6 +7,7 @@ exactly the slots that were handed over, in order, so that a checker can compare
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ async def replay(source: Source, channel: Channel, fed: Path, *, fault: Fault | 
     data = source.slots.tobytes()
     size = SLOT_DTYPE.itemsize
     times = 0
-    with fed.open("wb", buffering=0) as log:
+    with open(fed, "wb", buffering=0, opener=lambda path, flags: os.open(path, flags, 0o600)) as log:  # it may be a person's
         while True:
             for at in range(0, len(data), _TOGETHER * size):
                 chunk = data[at:at + _TOGETHER * size]
