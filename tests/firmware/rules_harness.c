@@ -10,7 +10,7 @@
 
 static int failures;
 #define CHECK(condition) ((condition) ? (void)0 : (void)(failures++, printf("%s:%d: %s\n", __FILE__, __LINE__, #condition)))
-#define SECOND 1000000ull
+#define SECOND           1000000ull
 
 /* --- A memory whose power can be cut after so many bytes ---------------------------------------------------------- */
 

@@ -40,7 +40,8 @@ def likely(rng: random.Random, m: Message) -> bytes:
         elif f.name in FLAGS:
             out += bytes([rng.random() < 0.8])
         elif f.name == "value":
-            out += bytes(rng.choices((*OP.values(), 0, 9), (9, 3, 0.1, 0.01, 1, 1))) if rng.random() < 0.7 else rng.randbytes(rng.randrange(300))
+            operation = bytes(rng.choices((*OP.values(), 0, 9), (9, 3, 0.1, 0.01, 1, 1)))
+            out += operation if rng.random() < 0.7 else rng.randbytes(rng.randrange(300))
         else:
             out += rng.randbytes(f.dtype.itemsize * f.count)
     return out

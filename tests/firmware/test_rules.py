@@ -1,7 +1,7 @@
 """What would take hours, power cuts or a bad radio to show: firmware sources with a test's own clock, memory and radio.
 
 Each harness is C that calls the sources, compiled with the sanitizers: rules_harness.c pairing window, bonds and sampler;
-band_harness.c the whole application; clock_harness.c the Cortex-M4F's clock.
+band_harness.c and trust_harness.c the whole application (band_board.h); clock_harness.c the Cortex-M4F's clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RULES = ("lib/nb_band/src/nb_bonds.c", "lib/nb_band/src/nb_pairing.c", "lib/nb_w
 BAND = ("src/app/*.c", *(f"lib/{name}/src/*.c" for name in ("nb_wire", "nb_band", "nb_window", "nb_dsp", "nb_nn", "nb_model")))
 
 
-@pytest.mark.parametrize(("harness", "sources"), [("rules", RULES), ("band", BAND), ("clock", ())])
+@pytest.mark.parametrize(("harness", "sources"), [("rules", RULES), ("band", BAND), ("trust", BAND), ("clock", ())])
 def test_rules(harness: str, sources: tuple[str, ...], tmp_path: Path) -> None:
     root = firmware_root()
     folders = [root / "src/app", root / "src/port/qemu", *root.glob("lib/*/src")]
