@@ -172,14 +172,17 @@ async def test_a_wrong_passkey_is_said(page: Any) -> None:
 
 
 async def test_the_page_fits_a_tablet_and_can_be_used_by_keyboard(page: Any) -> None:
-    async with Stage(PAIN, history_s=60, simulated=("simulated person",)) as stage, serving(stage.live, port=0) as monitor:
+    shown = {"simulated": ("simulated person",), "source": "oxazepam_fmov subject 16 (G. Nilsonne, CC0)"}
+    async with Stage(PAIN, history_s=60, **shown) as stage, serving(stage.live, port=0) as monitor:
         stage.start(past(PAIN))
         await page.goto(monitor.url)
         await page.wait_for_selector("#score")
-        for width, height in ((1024, 768), (768, 1024), (1280, 800)):
+        for width, height in ((390, 9999), (1024, 768), (768, 1024), (1280, 800)):      # the first, a phone, scrolls
             await page.set_viewport_size({"width": width, "height": height})
             box = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
             assert box[0] <= width and box[1] <= height + 8, (width, height, box)
+            brand, tools = [await page.locator(part).bounding_box() for part in (".brand", ".tools")]
+            assert tools["y"] < brand["y"] + brand["height"], "the header keeps one row, however long the source's name"
         for button in await page.locator("button:visible").all():
             size = await button.bounding_box()
             assert size["width"] >= 44 and size["height"] >= 44
