@@ -55,6 +55,7 @@ def _fed(bench, blocks: int) -> np.ndarray:
     return np.frombuffer(bench.fed, SLOT_DTYPE)[:2 * blocks]
 
 
+@pytest.mark.slow
 async def test_twenty_seconds_without_a_loss_and_equal_to_what_was_fed(bench) -> None:
     async with bench.band() as band:
         session = await _run(bench, band, 20)

@@ -144,6 +144,7 @@ async def test_second_epoch_goes_on_with_the_next_sample(band: Bands, counts) ->
         np.testing.assert_array_equal(row, twin.block(fed.emg[at:at + 40], fed.eda[at // 20:at // 20 + 2]))
 
 
+@pytest.mark.slow
 async def test_no_credit_is_counted_and_leaves_a_hole(band: Bands, counts) -> None:
     async with band.start() as b:
         feeding = await running(b, counts(8), credits=6)
@@ -273,6 +274,7 @@ async def test_electrode_site(hardened: Bands, counts) -> None:
     assert b.records("prediction")[0]["why"] & 1 << SPEC.flags["no_score"]["electrode_site"]
 
 
+@pytest.mark.slow
 async def test_back_pressure(band: Bands, counts) -> None:
     """The band stops reading when its ring is full; what it then takes is still exactly what was sent."""
     fed = counts(12)

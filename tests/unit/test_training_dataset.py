@@ -49,6 +49,7 @@ def test_the_models_input_is_the_bands_to_half_a_step():
     assert np.abs(twin.input(scales) * SCALE - windows.scaled(std)[0]).max() <= 0.51 * SCALE + 1e-5
 
 
+@pytest.mark.slow
 def test_windows_without_a_score_are_left_out():
     recording = people(1, 120)[0]
     n = recording.channels["eda"].samples.size

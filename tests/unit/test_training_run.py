@@ -75,6 +75,7 @@ def test_metrics_stand_beside_their_baselines(trained):
             assert 0 <= low <= m["balanced_accuracy"]["value"] <= high <= 1 and m["subjects"] == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(recordings, trained, tmp_path):
     run.train(recordings, tasks.PAIN5, "tiny", tmp_path, TINY, draws=DRAWS)
     a, b = (torch.load(folder / "model.pt", weights_only=True)["state_dict"] for folder in (trained[0], tmp_path))
