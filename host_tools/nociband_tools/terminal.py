@@ -27,6 +27,7 @@ SPARK_COLUMNS, SPARK_S = 40, 32.0
 FRAMES_A_COLUMN = int(SPARK_S * 25 / SPARK_COLUMNS)
 BAR_COLUMNS = 30
 LATENCIES_KEPT = 750
+STALE_S = 3.5     # as the monitor's: predictions come each second, and wait at most two
 
 
 def sparkline(values: Iterable[float], columns: int = SPARK_COLUMNS) -> str:
@@ -113,16 +114,19 @@ class LiveView:
         p = self._prediction
         if p is None:
             return Text("waiting for the first result", style="dim")
+        age_s = self._clock() - p.host_time_s
+        reasons = [f"The last result is {age_s:.0f} s old"] if age_s > STALE_S else band_why(p.why, p.frame_index)
         rows: list[RenderableType] = []
-        if p.why:
+        if reasons:
             rows.append(Text("NO SCORE" if self._manifest.is_pain else "NO RESULT", style="bold red"))
-            rows += [Text(f"  {sentence}", style="red") for sentence in band_why(p.why, p.frame_index)]
+            rows += [Text(f"  {sentence}", style="red") for sentence in reasons]
         elif p.score is not None:
             rows.append(Text.assemble(("score ", "dim"), (f"{p.score:4.1f}", "bold green"), (f" of {SCORE_MAX:.0f}   ", "dim"),
                                       (sparkline(self._scores), "green")))
         else:
             rows.append(Text.assemble(("likeliest ", "dim"), (p.label or "", "bold green")))
-        rows += [_bar(label, value, bool(p.why)) for label, value in zip(p.labels, p.probabilities, strict=True)]
+        if not reasons:
+            rows += [_bar(label, value) for label, value in zip(p.labels, p.probabilities, strict=True)]
         rows.append(Text(f"signal quality {p.quality:.0%}, computed in {p.compute_us / 1000:.1f} ms on the band", style="dim"))
         return Group(*rows)
 
@@ -148,10 +152,9 @@ class LiveView:
         return text
 
 
-def _bar(label: str, value: float, doubtful: bool) -> Text:
+def _bar(label: str, value: float) -> Text:
     filled = round(float(value) * BAR_COLUMNS)
-    style = "dim" if doubtful else "green"
-    return Text.assemble(f"  {label:12.12} ", ("█" * filled + "░" * (BAR_COLUMNS - filled), style), f" {value:4.0%}")
+    return Text.assemble(f"  {label:12.12} ", ("█" * filled + "░" * (BAR_COLUMNS - filled), "green"), f" {value:4.0%}")
 
 
 def screenshot(view: LiveView, path: Path) -> None:

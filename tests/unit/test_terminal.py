@@ -53,7 +53,7 @@ def test_a_model_of_emotion_is_never_on_the_scale() -> None:
     for record in (prediction(m), prediction(m, ("motion",))):
         view.feed(record)
         text = text_of(view)
-        assert "emotion, not pain" in text and "neutral" in text
+        assert "emotion, not pain" in text and ("neutral" in text) == (not record.why)
         assert "score" not in text.lower() and "of 10" not in text
     assert "NO RESULT" in text
 
@@ -63,6 +63,19 @@ def test_no_score_says_why() -> None:
     view.feed(prediction(m, ("eda_electrode_off", "unknown_reason_13")))
     text = text_of(view)
     assert "NO SCORE" in text and "no contact with the skin" in text and "Unknown reason 13" in text and "of 10" not in text
+    assert "moderate" not in text, "what cannot be trusted is no number, not even as a class"
+
+
+def test_a_result_that_is_old_is_no_score() -> None:
+    """The link went, and with it the predictions."""
+    now = [NOW_S]
+    m = view_of("pain")[1]
+    view = LiveView("NbTEST", m, clock=lambda: now[0])
+    view.feed(prediction(m))
+    assert "of 10" in text_of(view)
+    now[0] += 5
+    text = text_of(view)
+    assert "NO SCORE" in text and "5 s old" in text and "of 10" not in text and "moderate" not in text
 
 
 def test_signals_battery_latency_and_gaps() -> None:
