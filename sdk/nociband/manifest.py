@@ -20,6 +20,7 @@ from nociband.spec import SPEC
 
 SCORE_MAX = 10.0
 SPEC_HASH_DIGITS_MIN = 16
+SHIFT_MAX = 46      # the band shifts by up to 15 more, in 64 bits
 _REQUIRED: Mapping[str, type | tuple[type, ...]] = {
     "name": str, "title": str, "version": (str, int), "of": str, "synthetic": bool, "warning": str, "scheme": str,
     "spec_hash": str, "features": list, "window_frames": int, "input": list, "output": dict, "classes": list, "sites": list,
@@ -195,7 +196,8 @@ def _input_scales(rows: list[Any]) -> tuple[InputScale, ...]:
     if len(rows) != len(names) or not all(isinstance(r, dict) for r in rows):
         raise _fail(f"{len(rows)} inputs where the specification has {len(names)}: {names}")
     return tuple(
-        InputScale(_integer(r.get("mult"), f"mult of {n}", -2**31, 2**31 - 1), _integer(r.get("shift"), f"shift of {n}", 0, 62))
+        InputScale(_integer(r.get("mult"), f"mult of {n}", 1 - 2**31, 2**31 - 1),
+                   _integer(r.get("shift"), f"shift of {n}", 0, SHIFT_MAX))
         for n, r in zip(names, rows, strict=True)
     )
 

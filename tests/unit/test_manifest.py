@@ -54,6 +54,7 @@ def classes(*rows) -> dict:
     ({"features": ["eda_tonic"]}, "features"), ({"window_frames": 137}, "window"), ({"window_frames": True}, "bool"),
     ({"input": []}, "inputs"), ({"input": [{"mult": 1, "shift": 2}] * 5}, "inputs"),
     ({"input": [{"mult": 2**31, "shift": 1}] * 6}, "mult"), ({"input": [{"mult": 1, "shift": -1}] * 6}, "shift"),
+    ({"input": [{"mult": 1, "shift": 47}] * 6}, "shift"),
     ({"input": [{"mult": 1.5, "shift": 1}] * 6}, "mult"), ({"output": {"scale": 0, "zero_point": 0}}, "scale"),
     ({"output": {"scale": 1}}, "zero_point"), ({"output": {"scale": True, "zero_point": 0}}, "scale"),
     (classes(("a", 1.0)), "classes"), (classes(("a", 1.0), ("a", 2.0)), "repeat"), (classes(("a", 1.0), ("b", None)), "value"),
