@@ -182,6 +182,40 @@ static void test_stop_gives_back_what_is_no_block(void)
     CHECK(next == 4 * NB_EMG_PER_BLOCK);
 }
 
+static void put(uint32_t n)
+{
+    sampler_slot_t slot = {.eda = (uint16_t)n};
+    for (unsigned i = 0; i < SAMPLER_EMG_PER_SLOT; i++)
+        slot.emg[i][0] = slot.emg[i][1] = (int16_t)(n * SAMPLER_EMG_PER_SLOT + i);
+    sampler_put(&sampler, &slot);
+}
+
+/* After underruns blocks no longer end where slots do: what is given back begins within one. */
+static void test_stop_after_underruns_gives_back_the_right_samples(void)
+{
+    memset(&sampler, 0, sizeof sampler);
+    uint32_t slot = 0, next = 75;
+    while (slot < 3)
+        put(slot++);
+    sampler_start(&sampler, 0);
+    sampler_timer(&sampler, 64 * 1000); /* 60 samples, and five ticks without one */
+    while (slot < 60)
+        put(slot++);
+    sampler_timer(&sampler, 110 * 1000);
+    CHECK(sampler.samples_taken == 2 * NB_EMG_PER_BLOCK && sampler.underruns == 5);
+    sampler_stop(&sampler);
+    while (sampler_peek(&sampler))
+        sampler_take(&sampler);
+    sampler_start(&sampler, 900 * 1000);
+    sampler_timer(&sampler, 900 * 1000 + 119 * 1000);
+    CHECK(sampler_backlog(&sampler) == 3);
+    for (const sampler_block_t *b; (b = sampler_peek(&sampler)) != NULL; sampler_take(&sampler)) {
+        CHECK(b->underruns == 0 && b->eda[0] == next / SAMPLER_EMG_PER_SLOT);
+        for (unsigned i = 0; i < NB_EMG_PER_BLOCK; i++)
+            CHECK(b->emg[i][0] == (int16_t)next++);
+    }
+}
+
 int main(void)
 {
     test_bonds_survive_a_cut_at_every_byte();
@@ -190,5 +224,6 @@ int main(void)
     test_a_bond_that_is_not_kept_is_no_bond();
     test_late_interrupts_lose_nothing();
     test_stop_gives_back_what_is_no_block();
+    test_stop_after_underruns_gives_back_the_right_samples();
     return failures != 0;
 }

@@ -53,6 +53,8 @@ void sampler_stop(sampler_t *sampler)
 {
     atomic_store_explicit(&sampler->running, false, memory_order_release);
     sampler->place = sampler->block_place;
+    if (sampler->place.sample) /* within a slot, since underruns shift blocks against slots: the one that is not freed yet */
+        sampler->last = sampler->slots[sampler->place.slot % SAMPLER_SLOTS];
 }
 
 const sampler_block_t *sampler_peek(const sampler_t *sampler)
