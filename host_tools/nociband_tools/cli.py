@@ -6,14 +6,18 @@ Each module there has `command`, a function that typer reads; a module imports w
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
 
-import typer
+try:
+    import importlib
+    import pkgutil
 
-from nociband.errors import EnvironmentProblem, NocibandError
-from nociband_tools import commands
+    import typer
+
+    from nociband.errors import EnvironmentProblem, NocibandError
+    from nociband_tools import commands
+except KeyboardInterrupt:   # imports take a third of a second: whoever stops them wants no traceback
+    sys.exit(130)
 
 # Which extra brings a third-party module, for the message when it is missing.
 EXTRA_OF = {
@@ -42,6 +46,10 @@ def main() -> None:
         sys.exit(_say(e, 2))
     except NocibandError as e:
         sys.exit(_say(e, 1))
+    except OSError as e:        # the machine's trouble, not a fault of ours: a full disk, a folder that may not be written
+        sys.exit(_say(f"{e.filename or 'this machine'}: {e.strerror or e}", 2))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except ModuleNotFoundError as e:
         extra = EXTRA_OF.get((e.name or "").split(".")[0])
         if extra is None:

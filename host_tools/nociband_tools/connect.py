@@ -40,18 +40,23 @@ class Target:
     state: Path | None = None
 
 
+def check_radio(radio: str | None) -> None:
+    """Raises EnvironmentProblem unless --radio is HOST:PORT, or was left out."""
+    host, _, port = (radio or "").rpartition(":")
+    if radio is not None and not (host and port.isdecimal() and 0 < int(port) < 65536):
+        raise EnvironmentProblem(f"--radio {radio}: give HOST:PORT as `nociband emulate` prints it (hci)")
+
+
 @contextlib.asynccontextmanager
 async def backend_of(target: Target) -> AsyncIterator[Any]:
     """The backend for nociband.band: the virtual radio's, or None for the system's.
 
     Raises EnvironmentProblem when --radio is not HOST:PORT, BandError when no radio answers there.
     """
+    check_radio(target.radio)
     if target.radio is None:
         yield None
         return
-    host, _, port = target.radio.rpartition(":")
-    if not (host and port.isdigit() and 0 < int(port) < 65536):
-        raise EnvironmentProblem(f"--radio {target.radio}: give HOST:PORT as `nociband emulate` prints it (hci)")
     from nociband_tools.monitor.access import default_state_dir, prepare_state_dir
     from nociband_tools.radio.client import virtual_backend
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nociband.errors import EnvironmentProblem, ModelError
 
@@ -46,6 +48,21 @@ def model_folder(model: str | Path) -> Path:
         raise ModelError(f"no model '{model}': {folder}/nb_model_data.c does not exist. Models here: {known}. "
                          "`nociband convert` makes one")
     return folder
+
+
+def model_manifest(model: str | Path) -> dict[str, Any]:
+    """What a model says of itself, unchecked; whether it holds together is for a band's host to find out.
+
+    Raises ModelError when there is no such model, or its manifest.json is not a JSON object.
+    """
+    file = model_folder(model) / "manifest.json"
+    try:
+        content = json.loads(file.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
+    except (OSError, ValueError) as e:
+        raise ModelError(f"{file} cannot be read ({e}): convert the model again") from e
+    return content
 
 
 def build(env: str = "native", model: str | Path = "fmov_emotion3") -> Path:

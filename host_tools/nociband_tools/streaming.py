@@ -19,7 +19,9 @@ from nociband.store import SessionWriter
 
 @contextlib.asynccontextmanager
 async def _stopping(band: Any, seconds: float | None) -> AsyncIterator[asyncio.Event]:
-    """Stop the session `seconds` after the event that is given was set (by the first record), on Ctrl-C and on SIGTERM."""
+    """Stop the session `seconds` after the event that is given was set (by the first record), on Ctrl-C, on SIGTERM and when
+    the terminal closes (not under nohup).
+    """
     loop, begun, wished = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     async def stop() -> None:
@@ -29,14 +31,16 @@ async def _stopping(band: Any, seconds: float | None) -> AsyncIterator[asyncio.E
         with contextlib.suppress(NocibandError):        # a link that is gone ends the stream by itself
             await band.stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [signal.SIGINT, signal.SIGTERM, *([] if nohup else [signal.SIGHUP])]
+    for number in numbers:
         loop.add_signal_handler(number, wished.set)
     task = asyncio.create_task(stop())
     try:
         yield begun
     finally:
         task.cancel()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 

@@ -207,9 +207,11 @@ def verify(received: Received, fed: Path, model_dir: Path) -> Account:
     if not np.array_equal(accel, fed_accel[:len(accel)]):
         problems.append(f"accelerometer samples received ({len(accel)}) are not those fed")
     if differing or not compared:
-        problems.append(f"{differing} of {compared} feature frames differ from the integer twin")
+        problems.append(f"{differing} of {compared} feature frames differ from the integer twin" if compared
+                        else "no feature frame to compare with the integer twin")
     if p_differing or not p_compared:
-        problems.append(f"{p_differing} of {p_compared} predictions differ from LiteRT's reference kernels")
+        problems.append(f"{p_differing} of {p_compared} predictions differ from LiteRT's reference kernels" if p_compared
+                        else "no prediction to compare with LiteRT's reference kernels: the session was too short")
     if lost:
         problems.append(f"{lost} frames were lost")
     if underruns:

@@ -50,6 +50,38 @@ def test_an_unknown_model(run_demo) -> None:
     assert ran.status in (1, 2) and "no_such_model" in ran.text
 
 
+@pytest.mark.parametrize(("arguments", "what"), [
+    (("--face", "/nonexistent/face.avi"), "/nonexistent/face.avi"), (("--fault", "no-such-fault"), "no-such-fault"),
+    (("--seconds", "-3"), "seconds"), (("--seconds", "abc"), "seconds"), (("--seconds", "inf"), "seconds"),
+    (("--band", "no-such-band"), "no-such-band")])
+def test_wrong_arguments(run_demo, arguments: tuple[str, ...], what: str) -> None:
+    ran = run_demo(*SHORT, "--source", "simulator", *arguments)
+    assert ran.status in (1, 2) and what in ran.text
+
+
+def test_a_data_folder_that_is_a_file(run_demo, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    ran = run_demo(*SHORT, env={"NOCIBAND_DATA": str(file)})
+    assert ran.status == 1 and str(file) in ran.text
+
+
+def test_a_folder_for_the_summary_that_cannot_be_written(run_demo, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    ran = run_demo(*SHORT, "--source", "simulator", "--out", str(file))
+    assert ran.status == 2 and str(file) in ran.text and "--out" in ran.text
+
+
+def test_a_manifest_that_is_no_json(run_demo, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(firmware_root() / "models/synthetic_pain5", other)
+    for content in ("{", "[]"):
+        (other / "manifest.json").write_text(content)
+        ran = run_demo(*SHORT, "--source", "simulator", "--model", str(other))
+        assert ran.status == 1 and "manifest.json" in ran.text
+
+
 @pytest.mark.slow
 def test_a_model_that_does_not_match_the_specification(run_demo, tmp_path: Path) -> None:
     """The band is built with the model all the same; the host refuses it on connection."""

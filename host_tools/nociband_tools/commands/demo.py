@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from nociband_tools.commands.emulate import Board
+
 
 def command(
     seconds: Annotated[float, typer.Option(envvar="DEMO_SECONDS", min=0, help="how long; 0 = until Ctrl-C")] = 60,
-    band: Annotated[str, typer.Option(help="qemu (the Cortex-M4F image) or native")] = "qemu",
+    band: Annotated[Board, typer.Option(help="qemu: Cortex-M4F; native: a process of this machine")] = Board.qemu,
     source: Annotated[str | None, typer.Option(help="fmov[:SUBJECT], simulator[:SEED] or a file; default: what is there")] = None,
     model: Annotated[str | None, typer.Option(help="name under firmware/models, or a model's folder")] = None,
     face: Annotated[str, typer.Option(help="clip (synthetic), a camera's number, a video file or none")] = "clip",
@@ -22,17 +24,20 @@ def command(
 ) -> None:
     """Emulated band, radio, SDK, face, fusion and monitor on one recording; 0 only if all is equal."""
     import asyncio
+    import math
 
     from nociband_tools.demo.plan import make_plan
     from nociband_tools.demo.run import run
 
-    plan = make_plan(band, source, model, seconds)
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} s: give a number of seconds, or 0 for until Ctrl-C", param_hint="--seconds")
+    plan = make_plan(band.value, source, model, seconds)
     if dry_run:
         typer.echo(f"band {plan.band}, source {plan.source}, model {plan.model}, {plan.seconds:g} s: {plan.why}")
         return
     try:
         status = asyncio.run(run(plan, out, face=face, port=port, monitor=monitor, fault=fault))
-    except KeyboardInterrupt:
-        typer.echo("stopped before the first sample", err=True)
+    except (KeyboardInterrupt, asyncio.CancelledError):     # before there was a session, or a second time
+        typer.echo("stopped: nothing was checked", err=True)
         status = 1
     raise typer.Exit(status)

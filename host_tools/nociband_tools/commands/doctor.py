@@ -5,12 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,6 +40,8 @@ PACKAGES = [
     ("uvicorn", "uvicorn", "monitor"), ("torch", "torch", "train"), ("tensorflow", "tensorflow", "convert"),
     ("onnx2tf", "onnx2tf", "convert"), ("pytest", "pytest", "dev"),
 ]
+# extra: what it is for
+USES = {"sim": "emulated band", "fusion": "face", "monitor": "monitor", "train": "training", "convert": "conversion", "dev": "tests"}
 
 
 def _program(name: str, needed_for: str, package: str) -> Finding:
@@ -65,15 +65,19 @@ def _package(module: str, distribution: str, extra: str) -> Finding:
         except importlib.metadata.PackageNotFoundError:
             detail = "version unknown"
     wanted = f"nociband[{extra}]" if extra else "nociband"
-    advice = "make setup" if extra in ("", "sim", "fusion", "monitor") else "make test (installs everything)"
-    return Finding(f"python package {distribution}", found, detail, extra or "everything", f"{advice}, or pip install '{wanted}'")
+    advice = "make setup" if extra in ("", "sim", "fusion", "monitor") else "make setup-all"
+    return Finding(f"python package {distribution}", found, detail, USES.get(extra, "everything"), f"{advice}, or pip install '{wanted}'")
 
 
 def _data() -> Finding:
-    folder = os.environ.get("NOCIBAND_DATA", "")
-    found = bool(folder) and (Path(folder) / "oxazepam_fmov").is_dir()
-    return Finding("real recordings", found, folder if found else "", "the demo on a real person (without: the simulator)",
-                   "export NOCIBAND_DATA=/path/to/data (see docs/research.md)")
+    from nociband.errors import DataError
+    from nociband.signals import datasets
+
+    purpose = "the demo on a real person (without: the simulator)"
+    try:
+        return Finding("real recordings", True, str(datasets.locate("oxazepam_fmov")), purpose)
+    except DataError as e:
+        return Finding("real recordings", False, "", purpose, str(e))
 
 
 def _python() -> Finding:

@@ -52,12 +52,10 @@ def command(
 
 
 def _unseen(source: str, model: str) -> str:
-    import json
-
     from nociband_tools.emulator.source import unseen
-    from nociband_tools.firmware import model_folder
+    from nociband_tools.firmware import model_manifest
 
-    return unseen(source, json.loads((model_folder(model) / "manifest.json").read_text("utf-8")))
+    return unseen(source, model_manifest(model))
 
 
 def _firmware(given: Path | None, band: str, model: str) -> Path:

@@ -18,7 +18,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nociband.errors import EnvironmentProblem
+from nociband.errors import DataError
+from nociband_tools.connect import Target, backend_of, check_radio
 
 NO_FACE = "none"
 
@@ -85,33 +86,30 @@ def band_connector(radio: str | None, folder: Path):
 
     Raises EnvironmentProblem when `radio` is not HOST:PORT.
     """
-    host, _, number = (radio or "").rpartition(":")
-    if radio is not None and not (host and number.isdigit() and 0 < int(number) < 65536):
-        raise EnvironmentProblem(f"--radio {radio}: give HOST:PORT as `nociband emulate` prints it (hci)")
+    check_radio(radio)
+    target = Target(radio, state=folder)
 
     @contextlib.asynccontextmanager
     async def connect(ask) -> AsyncIterator[Any]:
         from nociband.band import Band, find_band
 
-        async with contextlib.AsyncExitStack() as stack:
-            backend = await stack.enter_async_context(_virtual_backend(radio, folder)) if radio else None
-            found = await find_band(timeout_s=10, backend=backend)
-            yield await stack.enter_async_context(Band.connect(found, passkey=ask, backend=backend))
+        async with backend_of(target) as backend:
+            found = await find_band(timeout_s=target.timeout_s, backend=backend)
+            async with Band.connect(found, passkey=ask, backend=backend) as band:
+                yield band
 
     return connect
 
 
-def _virtual_backend(radio: str, folder: Path) -> Any:
-    from nociband_tools.monitor.access import prepare_state_dir
-    from nociband_tools.radio.client import virtual_backend
-
-    return virtual_backend(radio, keys=prepare_state_dir(folder) / "bonds.json")
-
-
 def face_source(name: str):
-    """What Live calls for face measures, None for "none". `name`: clip, a camera number or a video file."""
+    """What Live calls for face measures, None for "none". `name`: clip, a camera number or a video file.
+
+    Raises DataError when it is neither: now, not when everything else is running.
+    """
     if name == NO_FACE:
         return None
+    if name != "clip" and not name.isdecimal() and not Path(name).is_file():
+        raise DataError(f"no video file at {name}: give the path of one, a camera number such as 0, clip or none")
 
     async def measures() -> AsyncIterator[Any]:
         from nociband.vision import FaceStream

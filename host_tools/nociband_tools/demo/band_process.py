@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nociband.errors import BandError
+from nociband_tools.emulator.process import die_with_parent
 
 START_TIMEOUT_S = 180.0     # the first start compiles the firmware
 STOP_TIMEOUT_S = 10.0
@@ -82,7 +83,8 @@ async def emulated_band(band: str, source: str, model: str, state: Path, *, faul
     command = [sys.executable, "-m", "nociband_tools.cli", "emulate", "--band", band, "--source", source, "--model", model,
                "--state", str(state), "--json", *(["--fault", fault] if fault else [])]
     process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-                                                   stderr=asyncio.subprocess.PIPE, start_new_session=True)
+                                                   stderr=asyncio.subprocess.PIPE, start_new_session=True,
+                                                   preexec_fn=die_with_parent(signal.SIGTERM))
     said: list[str] = []
     tasks = [asyncio.create_task(_errors(process, said))]
     try:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nociband.errors import ModelError
 from nociband.signals import datasets
 from nociband_tools.emulator.source import unseen
-from nociband_tools.firmware import model_folder
+from nociband_tools.firmware import model_folder, model_manifest
 
 REAL_MODEL, SIMULATED_MODEL = "fmov_emotion3", "synthetic_pain5"
 
@@ -32,14 +30,8 @@ class Plan:
         return model_folder(self.model)
 
     def manifest(self) -> dict[str, Any]:
-        """What the model says of itself, unchecked; whether it holds together is for the band's host to find out.
-
-        Raises ModelError when there is no such model.
-        """
-        try:
-            return json.loads((self.model_dir / "manifest.json").read_bytes())
-        except (OSError, ValueError) as e:
-            raise ModelError(f"{self.model_dir}/manifest.json cannot be read ({e}): convert the model again") from e
+        """What the model says of itself, unchecked. Raises ModelError when it cannot be read."""
+        return model_manifest(self.model)
 
 
 def make_plan(band: str, source: str | None, model: str | None, seconds: float) -> Plan:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import signal
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,11 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nociband.errors import BandError, NocibandError
+from nociband.errors import BandError, EnvironmentProblem, NocibandError
 from nociband.records import FaceMeasures, FusedPrediction, Prediction, SignalBlock
+from nociband_tools.commands.monitor import band_connector, face_source
 from nociband_tools.demo.band_process import EmulatedBand, emulated_band
 from nociband_tools.demo.plan import Plan
-from nociband_tools.live import Live, LiveState
+from nociband_tools.live import FaceSource, Live, LiveState
 from nociband_tools.verify import Account, Received, verify
 
 FIRST_SAMPLE_TIMEOUT_S = 30.0
@@ -131,14 +133,18 @@ def summarise(plan: Plan, ready: dict[str, Any], collected: Collected, account: 
     }
 
 
-def problems_of(plan: Plan, summary: dict[str, Any], whole: bool) -> list[str]:
+def problems_of(plan: Plan, summary: dict[str, Any], whole: bool, state: LiveState | None = None) -> list[str]:
     """Everything that keeps the exit status from being 0."""
     problems = list(summary["problems"])
     if not whole:
         problems.append("the band was lost before the time was over")
     wanted = max(0, plan.seconds - VALID_PREDICTIONS_LATE_S)
-    if plan.seconds and summary["predictions_valid"] < wanted:
+    if whole and summary["seconds"] < plan.seconds - 0.1:
+        problems.append(f"stopped after {summary['seconds']:g} s of {plan.seconds:g}")
+    elif summary["predictions_valid"] < wanted:
         problems.append(f"{summary['predictions_valid']} valid predictions where at least {wanted:g} belong")
+    if state is not None and state.face == "failed":
+        problems.append(f"no face: {state.face_message}")
     return problems
 
 
@@ -146,24 +152,43 @@ async def run(plan: Plan, out: Path, *, face: str = "clip", port: int = 8600, mo
               console: Console | None = None) -> int:
     """Run the plan and write out/summary.json. Returns the exit status. Raises NocibandError when it cannot start."""
     console = console or Console()
-    state = out / "band"
-    for old in (state, out / "host"):           # every run is a new band and a new pairing
-        shutil.rmtree(old, ignore_errors=True)
-    (out / "summary.json").unlink(missing_ok=True)
-    state.mkdir(parents=True)
-    about = plan.manifest()
+    measures = face_source(face)
+    about, state = plan.manifest(), _prepared(out)
+    _end_like_ctrl_c()
     console.print(f"[bold]Nociband demo[/] (research software, not a medical device)\n  band    {plan.band}"
-                  f"\n  model   {plan.model}: {about['title']}; [bold]{about['warning']}[/]\n  source  {plan.source}: {plan.why}")
+                  f"\n  model   {plan.model}: {about.get('title')}; [bold]{about.get('warning')}[/]"
+                  f"\n  source  {plan.source}: {plan.why}")
     async with emulated_band(plan.band, plan.source, plan.model, state, fault=fault) as band:
         for what in band.ready.get("simulated", []):
             console.print(f"  simulated: {what}")
-        return await _with_band(plan, band, out, face, port, monitor, console)
+        return await _with_band(plan, band, out, measures, port, monitor, console)
 
 
-async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: str, port: int, monitor: bool, console: Console) -> int:
-    from nociband_tools.commands.monitor import band_connector, face_source
+def _prepared(out: Path) -> Path:
+    """The band's new state folder: every run is a new band and a new pairing. Raises EnvironmentProblem."""
+    state = out / "band"
+    try:
+        for old in (state, out / "host"):
+            shutil.rmtree(old, ignore_errors=True)
+        (out / "summary.json").unlink(missing_ok=True)
+        state.mkdir(parents=True)
+    except OSError as e:
+        raise EnvironmentProblem(f"{out} cannot be used ({e.strerror or e}): choose another folder with --out") from e
+    return state
 
-    live = Live(band_connector(band.ready["hci"], out / "host"), face=face_source(face), passkey=int(band.ready["passkey"]),
+
+def _end_like_ctrl_c() -> None:
+    """SIGTERM, and a terminal that closes (not under nohup), end the run as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: FaceSource | None, port: int, monitor: bool,
+                     console: Console) -> int:
+    live = Live(band_connector(band.ready["hci"], out / "host"), face=face, passkey=int(band.ready["passkey"]),
                 source=band.ready.get("source", plan.source), simulated=tuple(band.ready.get("simulated", ())))
     collected = Collected()
     tasks = [asyncio.create_task(_collect(live, collected))]
@@ -202,8 +227,12 @@ def _judge(plan: Plan, band: EmulatedBand, collected: Collected, out: Path, seco
     except (NocibandError, OSError) as e:
         raise BandError(f"the session cannot be checked: {e}") from e
     summary = summarise(plan, band.ready, collected, account, seconds)
-    summary["problems"] = problems_of(plan, summary, whole)
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    summary["problems"] = problems_of(plan, summary, whole, collected.state)
+    try:
+        (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    except OSError as e:
+        raise EnvironmentProblem(f"{out / 'summary.json'} cannot be written ({e.strerror or e}): choose another folder "
+                                 "with --out") from e
     for key, value in summary.items():
         if key not in ("account", "problems", "simulated"):
             console.print(f"  {key:24} {value}")
