@@ -8,10 +8,10 @@ _Static_assert(NB_EMG_PER_BLOCK == 40u, "LOG2_PER_BLOCK is log2(40)");
 _Static_assert(NB_EDA_PER_BLOCK == 2u, "the EDA is decimated by keeping the second sample of a block");
 _Static_assert(NB_EDA_COUNTS_PER_UNIT == 512u, "EDA_UNIT_BITS is log2(512)");
 
-#define COEFFICIENT_Q 30
+#define COEFFICIENT_Q  30
 #define LOG2_PER_BLOCK 87194 /* log2(40) * 2^14 */
-#define EDA_UNIT_BITS 9      /* counts a uS */
-#define EMG_Q 11             /* q of the EMG features */
+#define EDA_UNIT_BITS  9     /* counts a uS */
+#define EMG_Q          11    /* q of the EMG features */
 
 typedef struct {
     int32_t b0, b1, b2, a1, a2;

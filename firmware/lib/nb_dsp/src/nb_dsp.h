@@ -11,7 +11,8 @@
 #include "nb_features_spec.h"
 
 /* Fractional bits of the samples inside the filters. EMG: |x| <= 2^15, so 2^27 in and below 2^29 out, and forty squares stay
-   below 2^63. EDA: x < 2^16, so 2^30 in and below 2^31 out. tests/unit/test_dsp_coefficients.py proves both from the coefficients. */
+   below 2^63. EDA: x < 2^16, so 2^30 in and below 2^31 out. tests/unit/test_dsp_coefficients.py proves both from the
+   coefficients. */
 #define NB_DSP_EMG_FRACTION_BITS 12
 #define NB_DSP_EDA_FRACTION_BITS 14
 

@@ -6,16 +6,16 @@
 #include "nb_dsp.h"
 
 /* Trouble of a single frame. */
-#define EDA_OFF (1u << 0)
+#define EDA_OFF   (1u << 0)
 #define EMG1_FLAT (1u << 1)
 #define EMG2_FLAT (1u << 2)
 #define SATURATED (1u << 3)
-#define MOTION (1u << 4)
-#define UNDERRUN (1u << 5)
+#define MOTION    (1u << 4)
+#define UNDERRUN  (1u << 5)
 
-#define ONE_G_MG 1000
-#define EMG_Q 11 /* q of the EMG features */
-#define EDA_SECOND_SAMPLES (NB_WINDOW_SECOND_FRAMES * NB_EDA_PER_BLOCK)
+#define ONE_G_MG             1000
+#define EMG_Q                11 /* q of the EMG features */
+#define EDA_SECOND_SAMPLES   (NB_WINDOW_SECOND_FRAMES * NB_EDA_PER_BLOCK)
 #define ACCEL_SECOND_SAMPLES (NB_WINDOW_SECOND_FRAMES * NB_ACCEL_PER_BLOCK)
 
 static const uint8_t USES_BASELINE[NB_FEATURES] = NB_FEATURE_BASELINE;

@@ -12,8 +12,8 @@
 #include "nb_wire_spec.h"
 
 #define NB_WINDOW_SECOND_FRAMES (1000000u / NB_BLOCK_US)
-#define NB_WINDOW_EDA_SECONDS 60u
-#define NB_WINDOW_BASELINE_Q 15 /* |feature| <= 2^15, so that differences still fit 32 bits: one SDIV a feature */
+#define NB_WINDOW_EDA_SECONDS   60u
+#define NB_WINDOW_BASELINE_Q    15 /* |feature| <= 2^15, so that differences still fit 32 bits: one SDIV a feature */
 
 /* Model input = (feature - baseline) * mult / 2^shift. `shift` is 0 to 46. From the model's manifest. */
 typedef struct {
@@ -25,9 +25,9 @@ typedef struct {
 typedef struct {
     uint32_t frames; /* since the epoch began */
     int16_t features[NB_WINDOW_FRAMES][NB_FEATURES];
-    uint8_t trouble[NB_WINDOW_FRAMES];   /* bits, see nb_window.c */
-    uint8_t saturated[NB_WINDOW_FRAMES]; /* samples at the rails */
-    int32_t baseline[NB_FEATURES];       /* Q15 */
+    uint8_t trouble[NB_WINDOW_FRAMES];           /* bits, see nb_window.c */
+    uint8_t saturated[NB_WINDOW_FRAMES];         /* samples at the rails */
+    int32_t baseline[NB_FEATURES];               /* Q15 */
     uint32_t motion_mg[NB_WINDOW_SECOND_FRAMES]; /* the last second: sum of |magnitude - 1 g| of each frame */
     uint32_t motion_sum_mg;
     uint32_t eda_seconds[NB_WINDOW_EDA_SECONDS]; /* sums of the raw counts of whole seconds */
