@@ -41,7 +41,8 @@ PACKAGES = [
     ("onnx2tf", "onnx2tf", "convert"), ("pytest", "pytest", "dev"),
 ]
 # extra: what it is for
-USES = {"sim": "emulated band", "fusion": "face", "monitor": "monitor", "train": "training", "convert": "conversion", "dev": "tests"}
+USES = {"sim": "emulated band", "fusion": "face", "monitor": "monitor", "train": "training", "convert": "conversion",
+        "dev": "tests"}
 
 
 def _program(name: str, needed_for: str, package: str) -> Finding:
@@ -66,7 +67,8 @@ def _package(module: str, distribution: str, extra: str) -> Finding:
             detail = "version unknown"
     wanted = f"nociband[{extra}]" if extra else "nociband"
     advice = "make setup" if extra in ("", "sim", "fusion", "monitor") else "make setup-all"
-    return Finding(f"python package {distribution}", found, detail, USES.get(extra, "everything"), f"{advice}, or pip install '{wanted}'")
+    return Finding(f"python package {distribution}", found, detail, USES.get(extra, "everything"),
+                   f"{advice}, or pip install '{wanted}'")
 
 
 def _data() -> Finding:

@@ -73,7 +73,7 @@ def download(name: str, base_url: str | None = None, progress: bool = False) -> 
     try:
         import pooch
     except ModuleNotFoundError as e:
-        raise EnvironmentProblem("downloading needs the package pooch: pip install 'nociband[train]'") from e
+        raise EnvironmentProblem("downloading needs the package pooch: pip install 'nociband[sim]' (or `make setup`)") from e
     about = describe(name)
     target = cache_folder() / name / about["folder"]
     pooch.get_logger().setLevel("INFO" if progress else "ERROR")
