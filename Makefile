@@ -13,7 +13,7 @@ help: ## this list
 setup: ## Debian packages, .venv and pinned wheels for the demo and the CLI (.venv/bin/nociband)
 	@host_tools/setup.sh demo
 
-setup-all:
+setup-all: ## the same for everything: training, conversion, tests
 	@host_tools/setup.sh all
 
 demo: setup ## the main job: emulated band, radio, SDK, face, fusion, monitor (DEMO_SECONDS=60; 0 = until Ctrl-C)
@@ -36,7 +36,7 @@ gen: setup ## write what is generated from sdk/nociband/spec: C headers, docs/wi
 gen-check: setup ## fail if a generated file differs from the contract
 	@$(PY) -m nociband_tools.generate --check
 
-bench: setup ## instruction counts and sizes on the emulated Cortex-M4F, latencies
+bench: setup ## instruction counts on the emulated Cortex-M4F, flash and RAM
 	@$(NOCIBAND) bench
 
 doctor: setup ## what is there, what is missing and how to get it

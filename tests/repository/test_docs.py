@@ -61,7 +61,8 @@ def test_commands_and_their_options_exist() -> None:
 
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
-    wrong = [f"{d.relative_to(ROOT)}: make {name}" for d in _documents() for name in TARGET.findall(_code(d)) if name not in targets]
+    wrong = [f"{d.relative_to(ROOT)}: make {name}" for d in _documents() for name in TARGET.findall(_code(d))
+             if name not in targets]
     assert wrong == []
 
 
