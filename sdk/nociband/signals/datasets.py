@@ -85,6 +85,7 @@ def download(name: str, base_url: str | None = None, progress: bool = False) -> 
             raise DataError(f"{file}: what came from {store.base_url} is not the file with the known checksum; it was not kept. "
                             "Try again, or get the data by hand and set NOCIBAND_DATA") from e
         except OSError as e:
-            raise DataError(f"{file}: could not be fetched from {store.base_url} ({e}). Check the network, or get the data by "
-                            f"hand from {about['repository']} and set NOCIBAND_DATA") from e
+            reason = getattr(e.args[0] if e.args else e, "reason", e)      # what requests wraps in several layers
+            raise DataError(f"{file}: could not be fetched from {store.base_url} ({reason}). Check the network, or get the data "
+                            f"by hand from {about['repository']} and set NOCIBAND_DATA") from e
     return target
