@@ -57,6 +57,7 @@ class FakeBand:
         self.block_s, self.blocks = block_s, blocks
         self.wire_major, self.spec_hash = SPEC.major, bytes.fromhex(SPEC.hash[:16])
         self.passkey, self.bonded, self.pairings = 123456, True, 0
+        self.answers_forget = True
         self.lose: Callable[[int], bool] = lambda seq: False
         self.damage: Callable[[int], bool] = lambda seq: False
         self.mute = self.off = False
@@ -117,6 +118,8 @@ class FakeBand:
             self._page = int.from_bytes(data, "little")
             return
         result, values = self._obey(OPS[data[0]].name)
+        if OPS[data[0]].name == "forget" and not self.answers_forget:
+            return
         response = OPS[data[0]].response.pack(**values) if result == 0 else b""
         self.notify("control", bytes([data[0], result]) + response)
 

@@ -307,6 +307,24 @@ async def test_status_time_and_forgetting(stack) -> None:
     assert not fake.bonded and not band.is_connected
 
 
+async def test_the_link_ends_before_the_response_to_forget(stack) -> None:
+    """The band closes the link itself: what it said last may be lost with it, what it was told was done."""
+    fake = FakeBand()
+    fake.answers_forget = False
+    band = await connected(stack, fake)
+    await band.forget()
+    assert not fake.bonded and not band.is_connected
+
+
+async def test_the_link_was_lost_before_the_band_was_told_to_forget(stack) -> None:
+    fake = FakeBand()
+    band = await connected(stack, fake)
+    fake.drop_link()
+    with pytest.raises(BandDisconnected):
+        await band.forget()
+    assert fake.bonded
+
+
 async def test_the_tap_sees_every_notification(stack) -> None:
     fake = FakeBand()
     band = await connected(stack, fake)

@@ -322,7 +322,7 @@ class Band:
 
     async def forget(self) -> None:
         """Delete every bond on the band, and this host's key of it. The band then closes the link. Raises BandError."""
-        await self._link.control("forget")
+        await self._link.last_wish("forget")
         self._running = False
         await self._link.unpair()
         await self._link.close()

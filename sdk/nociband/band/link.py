@@ -65,6 +65,7 @@ class Link:
         self._answer: tuple[int, asyncio.Future[tuple[bytes, float]]] | None = None
         self._control_lock = asyncio.Lock()
         self._closing = False
+        self._taken = False     # the band has confirmed the last request's write
         self._client = BleakClient(found.device, self._lost, timeout=CONNECT_TIMEOUT_S, backend=found.backend.client)
 
     @property
@@ -133,7 +134,7 @@ class Link:
         operation = SPEC.control[name]
         async with self._control_lock:
             waiting: asyncio.Future[tuple[bytes, float]] = asyncio.get_running_loop().create_future()
-            self._answer = (operation.op, waiting)
+            self._answer, self._taken = (operation.op, waiting), False
             try:
                 async with self._errors(name, IO_TIMEOUT_S):
                     sent_s = await self._write_request(bytes([operation.op]) + operation.request.pack())
@@ -147,11 +148,23 @@ class Link:
             raise Refused(name, result)
         return Answer(operation.response.unpack(data[2:]), sent_s, received_s)
 
+    async def last_wish(self, name: str) -> None:
+        """An operation after which the band closes the link. Taken is done: the response may be lost with the link.
+
+        Raises Refused, BandError (the band did not take it), BandDisconnected (nor can it be known), WireError.
+        """
+        try:
+            await self.control(name)
+        except BandDisconnected:
+            if not self._taken:
+                raise
+
     async def _write_request(self, request: bytes) -> float:
         for _ in range(_BUSY_RETRIES):
             sent_s = self._clock()
             try:
                 await self._client.write_gatt_char(_uuid("control"), request, response=True)
+                self._taken = True
                 return sent_s
             except BleakGATTProtocolError as e:
                 if e.code != _ATT_BUSY:
