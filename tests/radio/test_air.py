@@ -15,7 +15,7 @@ from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from nociband.errors import BandError, EnvironmentProblem
-from nociband_tools.radio.air import Air
+from nociband_tools.radio.air import Air, pass_over_late_answers
 from nociband_tools.radio.client import virtual_backend
 
 NAME = "Stranger"
@@ -132,6 +132,22 @@ async def test_a_radio_that_goes_away_is_a_lost_link_and_later_an_error(tmp_path
         await asyncio.wait_for(gone.wait(), 2)
         with pytest.raises(BleakError):
             await asyncio.wait_for(BleakScanner.discover(0.1, backend=host.scanner), 2)
+
+
+async def test_an_answer_to_a_command_that_was_cancelled_is_passed_over(air) -> None:
+    """Its wait is cancelled, and the answer comes before the waiting task has run: seen at every shutdown now and then."""
+    stranger = await Stranger(air).start()
+    pass_over_late_answers(stranger.device.host)
+    errors: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+    waiting = asyncio.create_task(stranger.device.host.send_sync_command(hci.HCI_Read_BD_ADDR_Command()))
+    while stranger.device.host.pending_response is None:
+        await asyncio.sleep(0)
+    stranger.device.host.pending_response.cancel()
+    await asyncio.wait({waiting})
+    await asyncio.sleep(0.05)
+    assert not errors
+    assert await stranger.device.host.send_sync_command(hci.HCI_Read_BD_ADDR_Command())
 
 
 async def test_connecting_to_nobody_ends_after_the_timeout_and_can_be_tried_again(air, host) -> None:

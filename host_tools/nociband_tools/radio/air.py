@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from bumble import core, hci, ll
 from bumble.controller import Connection, Controller
+from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.transport.common import StreamPacketSource
 
@@ -27,6 +28,19 @@ SUPERVISION_S = 1.0
 ESTABLISH_S = 0.2
 ACL_BYTES = 251  # one ACL packet holds one notification at the ATT MTU of 247
 _HOST_BUFFER_BYTES = 16384
+
+
+def pass_over_late_answers(host: Host) -> None:
+    """Bumble sets the result of a wait that was cancelled a moment before; that is no error, and nobody waits for it any more."""
+    original = host.on_packet
+
+    def on_packet(packet: bytes) -> None:
+        try:
+            original(packet)
+        except asyncio.InvalidStateError as e:
+            log.debug("an answer came after its wait was cancelled: %s", e)
+
+    host.on_packet = on_packet  # type: ignore[method-assign]
 
 
 class Link(LocalLink):

@@ -24,6 +24,7 @@ from bumble.transport import open_transport
 from bumble.transport.common import Transport, TransportLostError
 
 from nociband.errors import BandError, PairingError
+from nociband_tools.radio.air import pass_over_late_answers
 from nociband_tools.radio.bleak_backend import Passkeys, backend_classes
 from nociband_tools.radio.keys import KeyFile
 from nociband_tools.radio.pairing import Delegate, KeyChooser, make_strict
@@ -64,6 +65,7 @@ class VirtualBackend:
         self.sessions: dict[int, Passkeys] = {}
         config = DeviceConfiguration(name="Nociband host", address=keys.address)
         self.device = Device.from_config_with_hci(config, transport.source, transport.sink)
+        pass_over_late_answers(self.device.host)
         self.scanner, self.client = backend_classes(self.device, keys, self.sessions, self._ask_passkey)
 
     async def _ask_passkey(self) -> int:

@@ -17,7 +17,7 @@ from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.pairing import PairingDelegate
 
 from nociband.spec import SPEC
-from nociband_tools.radio.air import Air
+from nociband_tools.radio.air import Air, pass_over_late_answers
 from nociband_tools.radio.attributes import AttributeTable, Questions, Row
 from nociband_tools.radio.bridge import Channel
 from nociband_tools.radio.keys import KeyFile
@@ -61,6 +61,7 @@ class Peripheral:
         self._keys = keys
         config = DeviceConfiguration(name=SPEC.wire["advertising"]["name_prefix"], address=keys.address)
         self._device = Device.from_config_with_hci(config, self._controller, self._controller)
+        pass_over_late_answers(self._device.host)
         self._questions = Questions(channel)
         self._table = AttributeTable(self._device, self._questions, self.key_of, second_lock)
         self._connection: Connection | None = None
