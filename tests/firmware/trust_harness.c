@@ -47,6 +47,27 @@ static bool nothing(sampler_slot_t *slot)
     return false;
 }
 
+/* From rail to rail, in steps of any length: what drives filters, sums and the model furthest. */
+static bool extreme(sampler_slot_t *slot)
+{
+    static uint32_t random = 1, left[3];
+    static bool high[3];
+    for (unsigned i = 0; i < SAMPLER_EMG_PER_SLOT; i++)
+        for (unsigned c = 0; c < 3; c++) {
+            if (left[c]-- == 0) {
+                random = random * 1664525u + 1013904223u;
+                left[c] = (random >> 16) % (c == 2 ? 4000 : 40);
+                high[c] = !high[c];
+            }
+            if (c < NB_EMG_CHANNELS)
+                slot->emg[i][c] = high[c] ? INT16_MAX : INT16_MIN;
+        }
+    slot->eda = high[2] ? UINT16_MAX : 0;
+    for (unsigned axis = 0; axis < NB_ACCEL_CHANNELS; axis++)
+        slot->accel_mg[axis] = high[0] ? INT16_MIN : INT16_MAX;
+    return true;
+}
+
 /* The last prediction that went out. */
 static nb_prediction_t prediction(void)
 {
@@ -112,6 +133,12 @@ static void test_a_session_begins_without_trust(void)
     CHECK(prediction().why == 0);
 }
 
+static void test_the_worst_signal_overflows_nothing(void)
+{
+    const uint16_t all = NB_NO_SCORE_SATURATION | NB_NO_SCORE_MOTION | NB_NO_SCORE_EDA_ELECTRODE_OFF;
+    CHECK((after(extreme, 100 * SECOND) & all) == all && prediction().quality_percent == 0);
+}
+
 static void test_other_electrode_sites(void)
 {
     after(healthy, SECOND);
@@ -125,6 +152,7 @@ int main(void)
     test_each_fault_has_its_reason();
     test_a_fault_is_forgotten_with_its_window_and_no_sooner();
     test_a_session_begins_without_trust();
+    test_the_worst_signal_overflows_nothing();
     test_other_electrode_sites();
     return failures != 0;
 }
