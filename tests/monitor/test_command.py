@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from nociband_tools.commands import monitor
+
 COMMAND = [sys.executable, "-m", "nociband_tools.cli", "monitor"]
 
 
@@ -75,3 +77,16 @@ def test_wrong_use_is_one_line_and_status_2(tmp_path: Path, arguments: list[str]
         done = subprocess.run([*COMMAND, *given], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
     assert done.returncode == 2 and words in done.stderr
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("nociband: ")
+
+
+def test_behind_a_virtual_radio_nothing_passes_for_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hubs = []
+
+    async def serve(live, *_: object) -> None:
+        hubs.append(live)
+
+    monkeypatch.setattr(monitor, "_serve", serve)
+    monitor.command(radio="127.0.0.1:1", state=tmp_path)
+    monitor.command(radio="127.0.0.1:1", state=tmp_path, simulated=["person: a recording"])
+    assert [text.split(":")[0] for text in hubs[0].state.simulated] == ["signals", "band", "radio"]
+    assert hubs[1].state.simulated == ("person: a recording",)

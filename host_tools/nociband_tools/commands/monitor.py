@@ -22,6 +22,9 @@ from nociband.errors import DataError
 from nociband_tools.connect import Target, backend_of, check_radio
 
 NO_FACE = "none"
+# What is not real behind --radio when nobody says it more exactly; the page shows what stands before the colon.
+EMULATED = ("signals: simulated, or replayed with a made-up EMG carrier, as `nociband emulate` says when it starts",
+            "band: its firmware, emulated", "radio: software, no air time")
 
 
 def command(
@@ -43,7 +46,7 @@ def command(
     from nociband_tools.monitor.access import default_state_dir
 
     folder = state or default_state_dir()
-    labels = tuple(simulated or ()) or (("the band and its radio are emulated",) if radio else ())
+    labels = tuple(simulated or ()) or (EMULATED if radio else ())
     live = Live(band_connector(radio, folder), face=face_source(face), passkey=passkey, source=source, simulated=labels)
     asyncio.run(_serve(live, {"port": port, "listen": listen, "state_dir": folder, "new_code": new_code}, open_page, as_json))
 
