@@ -113,8 +113,8 @@ class Gap:
     """`lost` frames of `epoch` from `first_seq` on did not reach the application.
 
     `why`: "not_received" (lost on the way, or dropped by the band while there was no link or credit), "damaged" (bytes that
-    do not decode), "slow_consumer" (the application did not fetch them in time) or "band_restarted" (the rest of that
-    session is gone with the band's memory; `lost` is then the least it can be).
+    do not decode), "slow_consumer" (the application did not fetch them in time) or "band_restarted" (or another host
+    began a session of its own: the rest of that one is gone with the band's memory; `lost` is then the least it can be).
     """
 
     epoch: int

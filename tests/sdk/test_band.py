@@ -235,6 +235,30 @@ async def test_a_band_that_restarted_begins_a_new_session(stack, monkeypatch) ->
     assert abs(after[0].host_time_s - after[0].received_s) < 1 and band.clock.steps == 1
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_session_that_another_host_began_meanwhile_is_not_taken_for_our_own(stack, monkeypatch, restarted) -> None:
+    """Also when the band restarted in between, and the other session happens to have the same number."""
+    monkeypatch.setattr(client, "RECONNECT_PAUSE_S", 0.05)
+    fake = FakeBand()
+    band = await connected(stack, fake)
+    records, epochs = [], []
+    async with asyncio.timeout(20):
+        async for record in band.stream(reconnect=True, give_up_s=5):
+            records.append(record)
+            if len(records) == 10:
+                fake.restart() if restarted else fake.drop_link()
+                fake.end()
+                fake._obey("start")
+                epochs.append(fake.epoch)
+            if len(records) == 60:
+                await band.stop()
+    assert epochs == [1 if restarted else 2]
+    gaps = [r for r in records if isinstance(r, Gap)]
+    assert [(g.epoch, g.why) for g in gaps] == [(1, "band_restarted")]
+    after = records[records.index(gaps[0]) + 1:]
+    assert {r.epoch for r in after} == {epochs[0] + 1} and [r.seq for r in after] == list(range(len(after)))
+
+
 async def test_reconnecting_ends_when_the_band_stays_away(stack, monkeypatch) -> None:
     monkeypatch.setattr(client, "RECONNECT_PAUSE_S", 0.05)
     fake = FakeBand()

@@ -23,7 +23,7 @@ from nociband.band.session import BandInfo, TimeSync, exchange_time, read_info, 
 from nociband.errors import BandDisconnected, BandError, NocibandError, PairingError, SpecError, WireError
 from nociband.manifest import Manifest
 from nociband.records import Record, Status
-from nociband.wire import Account, ClockFit, StreamReader, decode_frame, peek_kind
+from nociband.wire import Account, ClockFit, StreamReader, decode_frame, peek_epoch, peek_kind
 from nociband.wire.reader import status_record
 
 Tap = Callable[[bytes, float], None]
@@ -49,7 +49,7 @@ class Band:
         self._inbox = Inbox(frames_max)
         self._link: Link = self._new_link()
         self._reader: StreamReader | None = None
-        self._streaming = self._running = self._stopping = False
+        self._streaming = self._running = self._stopping = self._rejoined = False
         self.sessions = 0       # begun on this connection
         self._epoch: int | None = None
         self._heard_s = 0.0
@@ -190,6 +190,7 @@ class Band:
         """Begin a session on the band and follow it. A session that a former host left running is ended first."""
         self._stopping = False
         self._frames_in_all = None
+        self._rejoined = False
         self._inbox.reset()
         answer = await self._ask_to_start()
         self._epoch, self.sessions = answer, self.sessions + 1
@@ -233,6 +234,10 @@ class Band:
         if frame is None:
             return None
         self._heard_s = time.monotonic()
+        if self._rejoined and peek_epoch(frame[0]) not in (None, self._epoch):      # another host began one of its own
+            gone = self._reader.abandon()
+            await self._start(fresh=False)
+            return gone
         if tap is not None:
             tap(*frame)
         self._reader.overflowed(self._inbox.take_overflow())
@@ -245,7 +250,7 @@ class Band:
 
     async def _reconnect(self, give_up_s: float) -> bool:
         """Back to the same band; True when its session goes on, False when it has none. Raises BandDisconnected, PairingError."""
-        deadline, model = time.monotonic() + give_up_s, self.info.model_hash
+        deadline, model, clock_steps = time.monotonic() + give_up_s, self.info.model_hash, self.clock.steps
         while not self._stopping:
             try:
                 await self._link.close()
@@ -256,7 +261,9 @@ class Band:
                     raise SpecError("the band came back with another model: connect to it again")
                 await exchange_time(self._link, self.clock, EXCHANGES_AT_FIRST // 2)
                 self._inbox.resume()
-                return (await self.status()).state == "running"
+                self._rejoined = True
+                # With a clock that began anew it has restarted, and what runs on it is another host's session.
+                return (await self.status()).state == "running" and self.clock.steps == clock_steps
             except (PairingError, SpecError):
                 raise
             except BandError as e:

@@ -54,6 +54,11 @@ def encode_frame(name: str, *, epoch: int, seq: int, t_us: int, **values: Any) -
     return HEADER.pack(kind=layout.kind, epoch=epoch, seq=seq, t_us=t_us) + layout.pack(**values)
 
 
+def peek_epoch(data: bytes | bytearray) -> int | None:
+    """Number of the session that a frame belongs to, without decoding it; None when it has no header."""
+    return int(HEADER.unpack(bytes(data[:HEADER.size]))["epoch"]) if len(data) >= HEADER.size else None
+
+
 def peek_kind(data: bytes | bytearray) -> str | None:
     """Name of the record in a frame without decoding it; None when it is not known."""
     layout = _LAYOUT_OF_KIND.get(data[0]) if data else None
