@@ -137,6 +137,7 @@ def test_the_band_is_killed_in_mid_stream(tmp_path: Path, band: str) -> None:
         demo.kill()
     assert demo.returncode == 1, text
     assert "Traceback" not in text and "lost" in text
+    assert any("SIGKILL" in problem for problem in json.loads((out / "summary.json").read_text())["problems"])
     assert not _alive(firmware)
 
 

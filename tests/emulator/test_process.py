@@ -207,3 +207,15 @@ def test_a_damaged_identity_is_said(recording, tmp_path, native_firmware) -> Non
     (tmp_path / "identity.json").write_text('{"serial": "EM1"}')
     status, said = _fails(_arguments(recording, tmp_path, native_firmware))
     assert status == 1 and "identity.json" in said
+
+
+def test_what_was_fed_cannot_be_written_down(recording, tmp_path, native_firmware) -> None:
+    """A full disk: said, and the emulator ends; the band is not left to run dry without a word."""
+    state = tmp_path / "band"
+    state.mkdir()
+    (state / "fed.bin").symlink_to("/dev/full")
+    done = subprocess.run(_arguments(recording, state, native_firmware), capture_output=True, text=True, timeout=30,
+                          stdin=subprocess.DEVNULL)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert {"event": "failed", "what": "front_end", "why": "No space left on device"} in events

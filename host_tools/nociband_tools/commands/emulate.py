@@ -86,6 +86,8 @@ def _print_text(event: dict[str, Any]) -> None:
                 f"Press b and Enter, or send SIGUSR1 to {event['pid']}, to press its button. Ctrl-C stops it."))
         case "band_exit":
             text = f"The band ended ({event['why']}); its log is {event['log']}"
+        case "failed":
+            text = f"The emulated {event['what'].replace('_', ' ')} failed: {event['why']}"
         case "looped":
             text = f"The recording has ended and begins again (time {event['times']})."
         case "fault":

@@ -221,13 +221,19 @@ async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: FaceSource
     return _judge(plan, band, collected, out, seconds, whole, console)
 
 
+def _of_the_emulator(band: EmulatedBand) -> list[str]:
+    """What the emulator said went wrong."""
+    said = {"band_exit": "the band's firmware ended ({why}); its log is {log}", "failed": "the emulated {what} failed: {why}"}
+    return [said[e["event"]].format(**e) for e in band.events if e.get("event") in said]
+
+
 def _judge(plan: Plan, band: EmulatedBand, collected: Collected, out: Path, seconds: float, whole: bool, console: Console) -> int:
     try:
         account = verify(collected.received, band.fed, plan.model_dir)
     except (NocibandError, OSError) as e:
         raise BandError(f"the session cannot be checked: {e}") from e
     summary = summarise(plan, band.ready, collected, account, seconds)
-    summary["problems"] = problems_of(plan, summary, whole, collected.state)
+    summary["problems"] = [*problems_of(plan, summary, whole, collected.state), *_of_the_emulator(band)]
     try:
         (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     except OSError as e:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ async def emulated_band(options: Options, say: Say) -> AsyncIterator[EmulatedBan
             replay(source, front_end, folder.path / "fed.bin", fault=fault,
                    looped=lambda times: say({"event": "looped", "times": times, "source": source.name})),
             _watch(band, say))]
-        tasks[0].add_done_callback(lambda task: _radio_ended(task, band, say))
+        for what, task in zip(("radio", "board", "front_end"), tasks, strict=False):
+            task.add_done_callback(partial(_ended, band, say, what))
         stack.push_async_callback(cancel_all, tasks)
         introduce(board, identity, source.sites)
         await _until_up(band, tasks)
@@ -135,10 +137,12 @@ async def _watch(band: EmulatedBand, say: Say) -> None:
     band.gone.set()
 
 
-def _radio_ended(task: asyncio.Task[None], band: EmulatedBand, say: Say) -> None:
-    """With the band the radio ends in silence; a failure of its own ends the emulator."""
-    if not task.cancelled() and task.exception() is not None:
-        say({"event": "radio_failed", "why": repr(task.exception())})
+def _ended(band: EmulatedBand, say: Say, what: str, task: asyncio.Task[None]) -> None:
+    """With the band all else ends in silence; a failure of its own (a disk that is full) ends the emulator."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+        say({"event": "failed", "what": what, "why": why})
         band.gone.set()
 
 
