@@ -18,7 +18,7 @@ import typer
 from nociband.errors import EnvironmentProblem, PairingError
 
 RadioOption = Annotated[str | None, typer.Option(
-    "--radio", metavar="HOST:PORT", help="An emulated band's virtual radio, as `nociband emulate` prints it (hci); without it "
+    "--radio", metavar="HOST:PORT", help="An emulated band's virtual radio, as `nociband emulate` prints it; without it "
                                          "the system's Bluetooth is used.")]
 AddressOption = Annotated[str | None, typer.Option(
     "--address", help="Address or advertised name of the band, when there are several; else the first one heard.")]
@@ -44,7 +44,7 @@ def check_radio(radio: str | None) -> None:
     """Raises EnvironmentProblem unless --radio is HOST:PORT, or was left out."""
     host, _, port = (radio or "").rpartition(":")
     if radio is not None and not (host and port.isdecimal() and 0 < int(port) < 65536):
-        raise EnvironmentProblem(f"--radio {radio}: give HOST:PORT as `nociband emulate` prints it (hci)")
+        raise EnvironmentProblem(f"--radio {radio}: give HOST:PORT as `nociband emulate` prints it")
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,8 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a band.")] = False,
 ) -> None:
     """List the bands that advertise, the nearest first. Exit status 1 when there is none."""
+    if sys.stderr.isatty():
+        print(f"Listening for {seconds:g} s ...", file=sys.stderr)
     found = asyncio.run(_scan(radio, seconds))
     for band in found:
         if as_json:

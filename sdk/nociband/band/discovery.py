@@ -55,6 +55,8 @@ async def _scanning(backend: Backend, seen: Callable[[Found], None]) -> AsyncIte
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):        # bleak on Linux, without D-Bus: "[Errno 2] No such file or directory"
+        return "no system message bus, so no BlueZ"
     return str(error.args[0]) if error.args and isinstance(error.args[0], str) else str(error) or type(error).__name__
 
 
