@@ -87,6 +87,7 @@ def test_too_little_agreement_is_exit_status_1(monkeypatch: pytest.MonkeyPatch, 
     assert done.exit_code == 1 and "98.00%" in done.output and "nothing was written" in done.output
 
 
+@pytest.mark.slow
 def test_agreement_is_counted_and_can_fail(made: Path) -> None:
     """The shipped three-class model against a network it was not made from: the gate notices."""
     folder = next(f for f in MODELS if len(json.loads((f / "manifest.json").read_text())["classes"]) == 3)
@@ -129,6 +130,7 @@ def test_calibration_of_the_wrong_shape(made: Path, tmp_path: Path, change, word
         to_tflite.convert(path, change(inputs), tmp_path)
 
 
+@pytest.mark.slow
 def test_calibration_rows_hold_the_ends_of_known_ranges(made: Path) -> None:
     ranges = calibration.calibrate(source.load(made))
     for branch in ("eda", "emg"):
@@ -138,6 +140,7 @@ def test_calibration_rows_hold_the_ends_of_known_ranges(made: Path) -> None:
     assert all(np.abs(v).max() == 1.0 for v in ranges.inputs["head"].values())
 
 
+@pytest.mark.slow
 def test_onnx2tf_failing_is_told_in_a_line(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = source.load(made)
     path = to_onnx.export(trained.network, tmp_path)["eda"]

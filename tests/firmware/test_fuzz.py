@@ -105,6 +105,7 @@ async def calm(b: Board) -> None:
 
 
 @pytest.mark.parametrize("button", [False, True], ids=["never pressed", "pressed at random"])
+@pytest.mark.slow
 async def test_whatever_comes_the_band_holds(hardened: Bands, button: bool) -> None:
     async with hardened.start() as b:
         await b.boot()

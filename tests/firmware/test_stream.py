@@ -82,6 +82,7 @@ def host_predictions(counts: Counts, blocks: int) -> list[dict]:
     return out
 
 
+@pytest.mark.slow
 async def test_the_same_numbers_as_on_the_host(band: Bands, counts) -> None:
     """Ten seconds: counts, features and predictions, bit for bit, without holes and without underruns."""
     fed = counts(16)
@@ -176,6 +177,7 @@ async def test_late_credit_costs_nothing(band: Bands, counts) -> None:
     assert b.records("status")[-1]["frames_dropped"] == holes(b, 1) == 0
 
 
+@pytest.mark.slow
 async def test_a_stalled_host_delays_and_loses_nothing(band: Bands, counts) -> None:
     """The whole band stands still for 1.5 s; its clock does not."""
     fed = counts(10)

@@ -45,6 +45,7 @@ def test_without_a_band_the_page_is_served_until_a_signal(tmp_path: Path, number
     assert process.returncode == 0 and "Traceback" not in errors, errors
 
 
+@pytest.mark.slow
 def test_for_a_tablet_it_prints_the_code_once_and_the_fingerprint(tmp_path: Path) -> None:
     printed = []
     for _ in range(2):

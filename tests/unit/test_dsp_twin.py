@@ -102,6 +102,7 @@ def test_recordings_side_by_side_do_not_touch_each_other() -> None:
 
 
 @given(st.integers(1, 60), st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_any_cut_into_chunks_gives_the_same_frames(cut: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     emg = rng.integers(-32768, 32768, (61 * 40, 2)).astype(np.int16)

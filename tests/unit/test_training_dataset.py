@@ -68,6 +68,7 @@ def test_windows_without_a_score_are_left_out():
     assert len(dataset.build([moved], TASK)) == len(recording.events)  # baseline unfinished, end of recording, no class
 
 
+@pytest.mark.slow
 def test_augmentation_multiplies_and_moves_windows_reproducibly():
     some = people(2)
     plain, more = dataset.build(some, TASK), dataset.build(some, TASK, Draws((0, 1), 3, 0.5, seed=1))
