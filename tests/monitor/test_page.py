@@ -137,6 +137,27 @@ async def test_a_lost_band_is_said_and_its_values_are_greyed(page: Any) -> None:
         assert stage.live.state.counters.reconnections == 1
 
 
+async def test_no_class_of_a_lost_band_and_no_score_without_the_monitor(page: Any) -> None:
+    """What is old is no result: it is not even shown grey."""
+    async with Stage(EMOTION, history_s=40, camera=False) as stage, serving(stage.live, port=0) as monitor:
+        await stage.play(course(EMOTION, time.time() - 40, 40, with_face=False))
+        await page.goto(monitor.url)
+        await page.wait_for_selector("#likeliest")
+        stage.connect_errors = [BandDisconnected("the band does not answer")] * 1000
+        stage.put(BandDisconnected("the link to the band was lost"))
+        await wait_text(page, "Band lost")
+        await page.wait_for_selector("#likeliest", state="hidden", timeout=2000)
+        assert set(await page.locator("#classes .pc").all_inner_texts()) == {"–"}
+    async with Stage(PAIN, history_s=60) as stage:
+        async with serving(stage.live, port=0) as monitor:
+            stage.start(past(PAIN))
+            await page.goto(monitor.url)
+            await page.wait_for_selector("#score")
+        await wait_text(page, "The monitor does not answer")
+        await page.wait_for_selector("#score", state="hidden", timeout=2000)
+        assert await page.inner_text("#tile-fused .num") == "–"
+
+
 async def test_pairing_with_the_passkey_and_forgetting(page: Any) -> None:
     async with Stage(PAIN, asks=True) as stage, serving(stage.live, port=0) as monitor:
         await page.goto(monitor.url)

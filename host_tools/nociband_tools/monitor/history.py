@@ -152,7 +152,7 @@ class History:
     def _prediction_row(self, p: Prediction) -> dict[str, Any]:
         return {
             "t": round(self._clock(), 3), "score": _round(p.score), "quality": _round(p.quality), "label": p.label,
-            "probabilities": _rounded(p.probabilities), "why": band_why(p.why, p.frame_index),
+            "probabilities": () if p.why else _rounded(p.probabilities), "why": band_why(p.why, p.frame_index),
         }
 
     def _face_row(self, m: FaceMeasures) -> dict[str, Any]:

@@ -81,20 +81,19 @@ function setBar(row, value, text) {
 export function drawOutput(store, open) {
   const row = store.last, now = store.now();
   if (!store.state?.model) { setText($("waiting-text"), LINK[store.state?.link] ?? "Waiting for a band"); return ""; }
-  const age = row ? now - row.t : Infinity, stale = !open || age > STALE_S;
-  const has = Boolean(row) && (store.isPain ? row.score !== null : !row.why.length && row.label !== null);
+  const age = row ? now - row.t : Infinity, gone = !store.isPain && store.state.link !== "connected", stale = !open || gone || age > STALE_S;
+  const has = !stale && Boolean(row) && (store.isPain ? row.score !== null : !row.why.length && row.label !== null);
   const why = stale ? staleWords(store, open, age) : row.why;
   show($("score-block"), has);
-  $("score-block").classList.toggle("stale", stale);
-  show($("no-score"), !has || stale);
+  show($("no-score"), !has);
   const list = why.length ? why : ["No reason was given"];
   if ($("why").dataset.text !== list.join("|")) {
     $("why").dataset.text = list.join("|");
     $("why").replaceChildren(...list.map((w) => Object.assign(document.createElement("li"), { textContent: w })));
   }
   if (has) drawQuality(row);
-  if (store.isPain) drawPain(store, row, stale, has); else drawClasses(store, row, stale, has);
-  if (!has || stale) return `No ${store.isPain ? "score" : "result"}: ${list.join(", ").replace(/ \(\d+ s left\)/g, "")}`;
+  if (store.isPain) drawPain(store, row, stale, has); else drawClasses(store, row, has);
+  if (!has) return `No ${store.isPain ? "score" : "result"}: ${list.join(", ").replace(/ \(\d+ s left\)/g, "")}`;
   return store.isPain ? `Score ${Math.round(row.score)} of 10` : `${capital(row.label)}`;
 }
 
@@ -113,12 +112,12 @@ function drawQuality(row) {
 function drawPain(store, row, stale, has) {
   if (has) setText($("score"), number(row.score));
   const single = has && row.why.length > 0;
-  show($("note"), single && !stale);
+  show($("note"), single);
   if (single) setText($("note"), row.why.join(". "));
   const band = store.predictions.at(-1), bandOld = store.state.link !== "connected" || !band || store.now() - band.t > STALE_S;
-  const bandScore = band?.score ?? null;
+  const bandScore = bandOld ? null : band.score;
   const sides = !has ? "no score" : row.band_weight && row.face_weight ? "both sides" : row.band_weight ? "band alone" : "face alone";
-  tile("fused", row?.score, sides, stale);
+  tile("fused", has ? row.score : null, sides, stale);
   tile("band", bandScore, bandOld && band ? "out of date" : bandScore === null ? "no score" : `weight ${(row?.band_weight ?? 0).toFixed(2)}`, stale || bandOld);
   const face = store.face, faceOld = store.state.face !== "running" || !face || store.now() - face.t > STALE_S;
   const score = faceOld ? null : row?.face ?? null;
@@ -133,13 +132,13 @@ function tile(name, value, sub, stale) {
   node.classList.toggle("stale", stale);
 }
 
-function drawClasses(store, row, stale, has) {
+function drawClasses(store, row, has) {
   if (has) setText($("likeliest"), capital(row.label));
   [...$("classes").children].forEach((node, i) => {
     const p = has ? row.probabilities[i] ?? null : null;
     setBar(node, p, p === null ? "–" : percent(p));
     node.classList.toggle("top", has && store.state.model.labels[i] === row.label);
-    node.classList.toggle("stale", stale);
+    node.classList.toggle("stale", !has);
   });
 }
 
