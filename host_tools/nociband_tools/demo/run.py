@@ -10,6 +10,7 @@ import contextlib
 import json
 import shutil
 import signal
+import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -151,7 +152,7 @@ def problems_of(plan: Plan, summary: dict[str, Any], whole: bool, state: LiveSta
 async def run(plan: Plan, out: Path, *, face: str = "clip", port: int = 8600, monitor: bool = True, fault: str | None = None,
               console: Console | None = None) -> int:
     """Run the plan and write out/summary.json. Returns the exit status. Raises NocibandError when it cannot start."""
-    console = console or Console()
+    console = console or Console(soft_wrap=not sys.stdout.isatty())    # a log keeps its lines whole
     measures = face_source(face)
     about, state = plan.manifest(), _prepared(out)
     _end_like_ctrl_c()
