@@ -38,6 +38,7 @@ def test_a_truncated_recording(run_demo, tmp_path: Path, real_data) -> None:
     assert whole.name in ran.text
 
 
+@pytest.mark.slow
 def test_a_damaged_column(run_demo, tmp_path: Path) -> None:
     bad = tmp_path / "99_FMOV_preprocessed.txt.gz"
     bad.write_bytes(gzip.compress(b"1\t2\t3\n" * 5000))

@@ -124,6 +124,7 @@ async def test_time_order_and_stop(band: Bands, counts) -> None:
     assert b.frames()[-1][1] == "status" and b.frames()[-1][2]["state"] == SPEC.enums["state"]["idle"]
 
 
+@pytest.mark.slow
 async def test_second_epoch_goes_on_with_the_next_sample(band: Bands, counts) -> None:
     fed = counts(8)
     async with band.start() as b:
@@ -159,6 +160,7 @@ async def test_no_credit_is_counted_and_leaves_a_hole(band: Bands, counts) -> No
     assert status["frames_sent"] == len(b.frames()) - 1  # this one was not on its way yet
 
 
+@pytest.mark.slow
 async def test_late_credit_costs_nothing(band: Bands, counts) -> None:
     """A radio that stalls for a second and a half delays frames; also those that wait when the session is stopped."""
     fed = counts(8)
@@ -231,6 +233,7 @@ async def test_link_loss_is_counted_and_the_session_goes_on(hardened: Bands, cou
 
 
 @pytest.mark.parametrize("att_mtu", [100, 23])
+@pytest.mark.slow
 async def test_a_narrow_link_withholds_signals(hardened: Bands, counts, att_mtu: int) -> None:
     async with hardened.start() as b:
         feeding = await running(b, counts(6), att_mtu=att_mtu)
@@ -244,6 +247,7 @@ async def test_a_narrow_link_withholds_signals(hardened: Bands, counts, att_mtu:
         assert holes(b, 1) == 0, "what is withheld takes no sequence number"
 
 
+@pytest.mark.slow
 async def test_underruns_repeat_the_last_sample_and_are_counted(band: Bands, counts) -> None:
     """One second of samples, then two seconds of nothing, then more."""
     fed = counts(8)
