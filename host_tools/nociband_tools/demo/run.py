@@ -82,7 +82,8 @@ async def _wait_first(collected: Collected, band: EmulatedBand) -> None:
     if band.exited.is_set():
         raise BandError(f"the emulated band ended before it sent a sample; its log is {band.state / 'firmware.log'}")
     message = collected.state.message if collected.state else ""
-    raise BandError(f"no sample in {FIRST_SAMPLE_TIMEOUT_S:g} s. {message}".strip())
+    why = "the session did not begin" if collected.trouble.is_set() else f"no sample in {FIRST_SAMPLE_TIMEOUT_S:g} s"
+    raise BandError(f"{why}. {message}".strip())
 
 
 def _line(collected: Collected) -> str:

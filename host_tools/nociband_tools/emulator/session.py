@@ -155,7 +155,8 @@ async def _until_up(band: EmulatedBand, tasks: list[asyncio.Task[None]]) -> None
     up.cancel()
     if radio.done() and radio.exception() is not None:
         raise BandError(f"the virtual radio failed: {radio.exception()!r}. {band.process.last_words()}")
-    raise BandError(f"the band did not come on the air within {UP_S:g} s. {band.process.last_words()}")
+    late = "ended before it came on the air" if radio.done() or watch.done() else f"did not come on the air within {UP_S:g} s"
+    raise BandError(f"the band {late}. {band.process.last_words()}")
 
 
 async def run(options: Options, say: Say) -> int:
