@@ -7,6 +7,7 @@ Nothing here is told what the answer should be: every figure is computed from th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,11 +135,19 @@ def _differing_features(received: Received, expected: np.ndarray) -> tuple[int, 
     return compared, differing
 
 
-def _differing_predictions(received: Received, accel: np.ndarray, features: np.ndarray, model: Model) -> tuple[int, int]:
+def _site_mismatch(model: Model, sites: Sequence[str]) -> tuple[str, ...]:
+    """The reason that the band must give when its electrodes are not where the model needs them."""
+    fits = all(needed in ("unspecified", site) for needed, site in zip(model.manifest.sites, sites, strict=True))
+    return () if fits else ("electrode_site",)
+
+
+def _differing_predictions(received: Received, accel: np.ndarray, features: np.ndarray, model: Model,
+                           sites: Sequence[str]) -> tuple[int, int]:
     """Replays the window stage and the model on the twin's features and compares logits, reasons and quality.
 
     accel: int16 (n / 20, 3) as fed: the band has sent no motion record of the last half second yet when it judges it.
     """
+    of_sites = _site_mismatch(model, sites)
     emg, eda = received.emg(), received.eda()
     by_frame = {p.frame_index: p for p in received.predictions}
     window, scales = WindowTwin(), model.manifest.input_scales
@@ -150,7 +159,7 @@ def _differing_predictions(received: Received, accel: np.ndarray, features: np.n
         compared += 1
         said = by_frame.get(i)
         expected = tuple(int(v) for v in model.logits(window.input(scales))) if window.full else ()
-        names = SPEC.flag_names("no_score", window.why)
+        names = (*SPEC.flag_names("no_score", window.why), *of_sites)
         same = said is not None and tuple(said.logits) == expected and set(said.why) == set(names) \
             and round(said.quality * 100) == window.quality_percent
         differing += not same
@@ -189,15 +198,18 @@ def _frames(received: Received) -> list[str]:
     return problems
 
 
-def verify(received: Received, fed: Path, model_dir: Path) -> Account:
-    """Compare one whole epoch. A difference raises nothing: that is what the Account says. Raises OSError without `fed`."""
+def verify(received: Received, fed: Path, model_dir: Path, sites: Sequence[str]) -> Account:
+    """Compare one whole epoch. A difference raises nothing: that is what the Account says. Raises OSError without `fed`.
+
+    sites: where the electrodes of the two EMG channels were, as the band's label has it.
+    """
     emg, eda, accel = received.emg(), received.eda(), received.accel()
     taken = received.status.samples_taken if received.status else 0
     slots = fed_slots(fed, taken)
     fed_emg, fed_eda, fed_accel = slots["emg_counts"].reshape(-1, 2), slots["eda_counts"], slots["accel_mg"]
     features = twin_features(emg, eda)
     compared, differing = _differing_features(received, features)
-    p_compared, p_differing = _differing_predictions(received, fed_accel, features, Model.load(model_dir))
+    p_compared, p_differing = _differing_predictions(received, fed_accel, features, Model.load(model_dir), sites)
     lost = sum(g.lost for g in received.gaps)
     underruns = received.status.underruns if received.status else 0
     hashes = sha256_of_counts(fed_emg, fed_eda), sha256_of_counts(emg, eda)

@@ -63,11 +63,14 @@ def whole(tmp_path_factory) -> tuple[list[Record], Path]:
     return session(front), fed
 
 
-def judge(records: list[Record], fed: Path) -> tuple[str, ...]:
+SITES = ("corrugator", "zygomaticus")
+
+
+def judge(records: list[Record], fed: Path, sites: tuple[str, str] = SITES) -> tuple[str, ...]:
     received = Received()
     for record in records:
         received.add(record)
-    return verify(received, fed, MODEL).problems
+    return verify(received, fed, MODEL, sites).problems
 
 
 def renumbered(records: list[Record]) -> list[Record]:
@@ -174,3 +177,12 @@ def test_what_was_fed_is_cut_short(whole, tmp_path: Path, cut: int) -> None:
     short = tmp_path / "fed.bin"
     short.write_bytes(fed.read_bytes()[:BLOCKS * 2 * SLOT_DTYPE.itemsize - cut])
     assert judge(list(records), short)
+
+
+def test_electrodes_elsewhere_must_be_said_in_every_prediction(whole) -> None:
+    records, fed = whole
+    elsewhere = ("forearm_flexor", "forearm_extensor")
+    assert any("predictions differ" in p for p in judge(records, fed, elsewhere))
+    said = [replace(r, why=(*r.why, "electrode_site")) if isinstance(r, Prediction) else r for r in records]
+    assert judge(said, fed, elsewhere) == ()
+    assert any("predictions differ" in p for p in judge(said, fed))

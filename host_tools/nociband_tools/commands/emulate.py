@@ -82,6 +82,8 @@ def _print_text(event: dict[str, Any]) -> None:
                 f"  radio    {event['hci']}",
                 f"  passkey  {event['passkey']}",
                 f"  replays  {event['source']}",
+                f"  try      nociband stream --radio {event['hci']} --passkey {event['passkey']}",
+                f"           nociband monitor --radio {event['hci']} --passkey {event['passkey']} --face clip",
                 *(f"  simulated: {what}" for what in event["simulated"]),
                 f"Press b and Enter, or send SIGUSR1 to {event['pid']}, to press its button. Ctrl-C stops it."))
         case "band_exit":

@@ -231,7 +231,7 @@ def _of_the_emulator(band: EmulatedBand) -> list[str]:
 
 def _judge(plan: Plan, band: EmulatedBand, collected: Collected, out: Path, seconds: float, whole: bool, console: Console) -> int:
     try:
-        account = verify(collected.received, band.fed, plan.model_dir)
+        account = verify(collected.received, band.fed, plan.model_dir, band.ready["sites"])
     except (NocibandError, OSError) as e:
         raise BandError(f"the session cannot be checked: {e}") from e
     summary = summarise(plan, band.ready, collected, account, seconds)

@@ -67,7 +67,8 @@ class EmulatedBand:
         self.gone = asyncio.Event()
         self.ready = {
             "event": "ready", "hci": air.address, "serial": identity.serial, "passkey": identity.label, "band": options.band,
-            "model": options.model, "source": source.name, "pid": os.getpid(), "band_pid": process.pid,
+            "model": options.model, "source": source.name, "sites": list(source.sites), "pid": os.getpid(),
+            "band_pid": process.pid,
             "simulated": [*source.simulated, SIMULATED_BAND[options.band], SIMULATED_RADIO, SIMULATED_BATTERY],
         }
 
