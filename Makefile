@@ -23,7 +23,7 @@ test: setup-all gen-check ## all tests
 	@$(PY) -m pytest
 
 test-fast: setup-all ## the tests that take under 3 minutes together
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest -m "not slow" -n 2 --dist loadfile
 
 lint: setup-all ## ruff, mypy, clang-format
 	@.venv/bin/ruff check .
