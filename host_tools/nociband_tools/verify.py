@@ -21,7 +21,8 @@ from nociband.windows import WindowTwin
 
 _SLOT = SPEC.messages["samples"].layout
 _SLOT_DTYPE = np.dtype([(f.name, f.dtype, (f.count,) if f.count > 1 else ()) for f in _SLOT.fields])
-_BLOCK, _BLOCK_US = 40, SPEC.features["block"]["us"]
+_BLOCK_US = SPEC.features["block"]["us"]
+_BLOCK = SPEC.features["signals"]["emg"]["rate_hz"] * _BLOCK_US // 1_000_000
 _MOTION_SAMPLES, _FEATURE_FRAMES = 25, 5    # of one record: what is left over at the end of a session is not sent
 _EVERY = SPEC.features["window"]["predict_every_frames"]
 

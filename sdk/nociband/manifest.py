@@ -37,7 +37,10 @@ class ClassOf:
 
 
 class InputScale(NamedTuple):
-    """How one feature enters the model: x = clamp_int16(round((feature - baseline) * mult / 2**shift))."""
+    """How one feature enters the model: x = clamp_int16(round((feature - baseline) * mult / 2**shift)).
+
+    `mult` is an int32, `shift` 0 to SHIFT_MAX.
+    """
 
     mult: int
     shift: int

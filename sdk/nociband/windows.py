@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from nociband.dsp import log2_fixed
 from nociband.dsp.twin import LOG2_Q
 from nociband.errors import ModelError
+from nociband.manifest import SHIFT_MAX, InputScale
 from nociband.spec import SPEC
 
 BASELINE_Q = 15  # NB_WINDOW_BASELINE_Q
@@ -23,7 +23,6 @@ FRAMES: int = SPEC.features["window"]["frames"]
 PREDICT_EVERY: int = SPEC.features["window"]["predict_every_frames"]
 BASELINE_MIN: int = SPEC.features["baseline"]["min_frames"]
 BASELINE_MEMORY: int = SPEC.features["baseline"]["memory_frames"]
-SHIFT_MAX = 46
 
 _TRUST = SPEC.features["trust"]
 _SIGNALS = SPEC.features["signals"]
@@ -39,13 +38,6 @@ _FLAT = int(log2_fixed(np.array(_TRUST["emg_off_below_rms_counts"]))) >> (LOG2_Q
 
 # Trouble of a single frame, as in nb_window.c.
 _EDA_OFF, _EMG1_FLAT, _EMG2_FLAT, _SATURATED, _MOTION, _UNDERRUN = (1 << i for i in range(6))
-
-
-class InputScale(NamedTuple):
-    """Model input = (feature - baseline) * mult / 2**shift; `mult` int32, `shift` 0 to 46. From the model's manifest."""
-
-    mult: int
-    shift: int
 
 
 def input_scale(factor: float) -> InputScale:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,18 @@ class Ran:
 def demo_command(out: Path, *arguments: str) -> list[str]:
     """The command line of a short demo without a fixed port."""
     return [sys.executable, "-m", "nociband_tools.cli", "demo", "--out", str(out), "--port", "0", *arguments]
+
+
+def stream_for(seconds: float, demo: subprocess.Popen) -> None:
+    """Let a demo (stdout piped, as text) stream for some seconds, counted from its first sample."""
+    assert demo.stdout
+    said = []
+    while line := demo.stdout.readline():
+        said.append(line)
+        if "first sample" in line:
+            time.sleep(seconds)
+            return
+    raise AssertionError("the demo ended without a sample: " + "".join(said))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 
 from nociband_tools.firmware import firmware_root
 
-from .conftest import demo_command
+from .conftest import demo_command, stream_for
 
 SHORT = ("--seconds", "9", "--band", "native", "--face", "none", "--no-monitor")
 
@@ -129,7 +129,7 @@ def test_the_band_is_killed_in_mid_stream(tmp_path: Path, band: str) -> None:
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         firmware = _wait_for_firmware(demo)
-        time.sleep(6)
+        stream_for(2, demo)
         os.kill(firmware, signal.SIGKILL)
         killed_at = time.monotonic()
         text, _ = demo.communicate(timeout=30)
@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     command = demo_command(out, "--band", "qemu", "--source", "simulator", "--face", "none", "--no-monitor", "--seconds", "0")
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     firmware = _wait_for_firmware(demo)
-    time.sleep(9)
+    stream_for(7, demo)
     demo.send_signal(signal.SIGINT)
     text, _ = demo.communicate(timeout=30)
     assert demo.returncode == 0, text

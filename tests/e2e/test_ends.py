@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .conftest import demo_command
+from .conftest import demo_command, stream_for
 
 SHORT = ("--band", "native", "--source", "simulator", "--face", "none", "--no-monitor", "--seconds", "40")
 
@@ -34,7 +34,7 @@ def _below(process: subprocess.Popen) -> list[psutil.Process]:
     while time.monotonic() < deadline and process.poll() is None:
         below = psutil.Process(process.pid).children(recursive=True)
         if "program" in [p.name() for p in below]:
-            time.sleep(3)
+            stream_for(1, process)
             return below
         time.sleep(0.1)
     raise AssertionError("the firmware never started")

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -115,13 +116,10 @@ async def _run_for(seconds: float, collected: Collected, band: EmulatedBand, con
     return True
 
 
-def _percentile(values: list[float], q: float) -> float | None:
-    ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * q))], 2) if ordered else None
-
-
 def summarise(plan: Plan, ready: dict[str, Any], collected: Collected, account: Account, seconds: float) -> dict[str, Any]:
     """The summary of a run, as it is written to summary.json."""
+    latencies = collected.latencies_ms
+    p50, p99 = np.percentile(latencies, [50, 99]).round(2).tolist() if latencies else (None, None)
     simulated = list(dict.fromkeys([*ready.get("simulated", []), *(collected.state.simulated if collected.state else ())]))
     return {
         "band": plan.band, "source": ready.get("source", plan.source), "model": plan.model, "seconds": round(seconds, 1),
@@ -130,7 +128,7 @@ def summarise(plan: Plan, ready: dict[str, Any], collected: Collected, account: 
         "predictions": account.predictions, "predictions_valid": account.predictions_valid,
         "features_equal_host": account.features_equal_host, "predictions_equal_host": account.predictions_equal_host,
         "frames_lost": account.frames_lost, "face_updates": collected.face_updates, "fused_updates": collected.fused_updates,
-        "latency_ms_p50": _percentile(collected.latencies_ms, 0.5), "latency_ms_p99": _percentile(collected.latencies_ms, 0.99),
+        "latency_ms_p50": p50, "latency_ms_p99": p99,
         "simulated": simulated, "problems": list(account.problems), "account": asdict(account),
     }
 
@@ -204,6 +202,7 @@ async def _with_band(plan: Plan, band: EmulatedBand, out: Path, face: FaceSource
         begin = time.monotonic()
         try:
             await _wait_first(collected, band)
+            console.print(f"  first sample {time.monotonic() - begin:.1f} s after the band came on the air")
             begin = time.monotonic()
             try:
                 whole = await _run_for(plan.seconds, collected, band, console)
