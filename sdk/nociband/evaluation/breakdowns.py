@@ -1,0 +1,165 @@
+"""Where a model is right and where not: by person, by group of people, along thresholds and confidences, from sitting to sitting.
+
+Takes an Outcome (nociband.evaluation.metrics), gives plain dicts for the report's plots and tables and for its JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nociband.evaluation.metrics import BINS, Outcome, bin_of, judge, rounded, summarise, undefined_reason, values
+from nociband.training import metrics as formulas
+from nociband.training.metrics import RESAMPLES, draw_people, ratio
+
+FEW = 5             # people; below it a group is counted but not judged
+MANY_VALUES = 5     # distinct numbers; above it a numeric attribute is cut at its median
+NOT_RECORDED = "not recorded"
+_NOT_BY_PERSON = ("auroc_within_subject", "pearson_within_subject")
+
+
+def per_subject(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """By subject: "windows" and each metric of that person's windows, mean over seeds; None where one is undefined."""
+    one_each = np.eye(len(outcome.people), dtype=int)
+    names = [name for name in outcome.metrics if name not in _NOT_BY_PERSON]
+    found = {name: values(outcome, name, one_each).mean(axis=0) for name in names}
+    return {who: {"windows": int(outcome.windows[i])} | {name: rounded(found[name][i]) for name in names}
+            for i, who in enumerate(outcome.people)}
+
+
+def roc(outcome: Outcome, points: int = 101) -> dict[str, dict[str, Any]]:
+    """By label: ROC of that class against the rest as {"fpr", "tpr"}, all windows pooled, or a "reason" and no curve.
+
+    `points` even steps of the false positive rate; the true positive rate is the mean over seeds at each (vertical averaging,
+    Fawcett 2006). Of two classes the last, positive one alone. The curves are for the eye: the AUROC comes from the windows.
+    """
+    names = outcome.labels if len(outcome.labels) > 2 else outcome.labels[1:]
+    grid, found = np.linspace(0, 1, points), dict[str, dict[str, Any]]()
+    for k, label in enumerate(outcome.labels):
+        positive = outcome.target == k
+        if label not in names:
+            continue
+        if positive.all() or not positive.any() or not np.isfinite(outcome.runs).all():
+            found[label] = {"fpr": None, "tpr": None, "reason": undefined_reason(outcome, "auroc")}
+            continue
+        heights = np.mean([_roc_at(grid, run[:, k], positive) for run in outcome.runs], axis=0)
+        found[label] = {"fpr": [0.0, *map(rounded, grid)], "tpr": [0.0, *map(rounded, heights)]}
+    return found
+
+
+def _roc_at(grid: np.ndarray, score: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    from sklearn.metrics import roc_curve
+
+    fpr, tpr, _ = roc_curve(positive, score)
+    return np.interp(grid, fpr, tpr)  # at a vertical step: its upper end
+
+
+def calibration(outcome: Outcome) -> list[dict[str, Any]]:
+    """The 15 bins of the calibration error: {"from", "to", "windows", "confidence", "accuracy"}.
+
+    Top-class confidence against the share that is right, windows of all seeds pooled; "windows" is the mean a seed. Empty bins
+    have None. A list of no bins for scores or outputs that are not finite.
+    """
+    if not outcome.labels or not np.isfinite(outcome.runs).all():
+        return []
+    top = outcome.runs.max(axis=2).ravel()
+    right = (outcome.runs.argmax(axis=2) == outcome.target).ravel()
+    number = bin_of(top)
+    there, confidence, hits = (np.bincount(number, part, BINS) for part in (np.ones_like(top), top, right))
+    confidence, share = ratio(confidence, there), ratio(hits, there)
+    return [{"from": round(m / BINS, 4), "to": round((m + 1) / BINS, 4), "windows": round(there[m] / len(outcome.runs), 1),
+             "confidence": rounded(confidence[m]), "accuracy": rounded(share[m])} for m in range(BINS)]
+
+
+def bland_altman(outcome: Outcome) -> list[dict[str, Any]]:
+    """A point a window for the plot: {"subject", "mean", "difference"} of estimate (mean over seeds) and score; [] for classes."""
+    if outcome.labels or not np.isfinite(outcome.runs).all():
+        return []
+    estimate = outcome.runs.mean(axis=0)
+    return [{"subject": str(who), "mean": rounded((x + y) / 2), "difference": rounded(x - y)}
+            for who, x, y in zip(outcome.subjects, estimate, outcome.target, strict=True)]
+
+
+def groups(people: tuple[str, ...], attributes: Mapping[str, Mapping[str, Any]], attribute: str) -> dict[str, tuple[str, ...]]:
+    """People by the value of an attribute; numbers with more than 5 distinct values are cut at their median.
+
+    Who has none (missing, None, NaN or empty) comes last, as "not recorded".
+    """
+    given = {who: attributes.get(who, {}).get(attribute) for who in people}
+    known = {who: v for who, v in given.items() if v not in (None, "") and v == v}
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in known.values())
+    if numeric and len(set(known.values())) > MANY_VALUES:
+        middle = float(np.median(list(known.values())))
+        named = {who: (f"up to {middle:g}" if v <= middle else f"above {middle:g}") for who, v in known.items()}
+        order = [f"up to {middle:g}", f"above {middle:g}"]
+    else:
+        named = {who: str(v) for who, v in known.items()}
+        order = [str(v) for v in (sorted(set(known.values())) if numeric else sorted(set(known.values()), key=str))]
+    named |= {who: NOT_RECORDED for who in people if who not in known}
+    found = {name: tuple(w for w in people if named[w] == name) for name in dict.fromkeys([*order, NOT_RECORDED])}
+    return {name: members for name, members in found.items() if members}
+
+
+def by_group(outcome: Outcome, attributes: Mapping[str, Mapping[str, Any]], attribute: str, resamples: int = RESAMPLES,
+             seed: int = 0) -> list[dict[str, Any]]:
+    """Each group judged on its own: {"attribute", "group", "subjects", "windows", "metrics"}.
+
+    Below 5 people "metrics" is None and "reason" says so. Groups are described, not compared: see statistics.between_groups.
+    """
+    table = []
+    for name, members in groups(outcome.people, attributes, attribute).items():
+        part = outcome.where(np.isin(outcome.subjects, members))
+        row: dict[str, Any] = {"attribute": attribute, "group": name, "subjects": len(members), "windows": len(part.target)}
+        if len(members) < FEW:
+            row |= {"metrics": None, "reason": f"too few: {len(members)} of the {FEW} people that an interval takes"}
+        else:
+            row["metrics"] = judge(part, resamples, seed)
+        table.append(row)
+    return table
+
+
+def attribute_names(attributes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Attributes that differ between people, in the order of their first mention: those worth a subgroup table."""
+    names = dict.fromkeys(name for of_one in attributes.values() for name in of_one)
+    return tuple(n for n in names if len({str(of_one.get(n)) for of_one in attributes.values()} - {"None", "nan", ""}) > 1)
+
+
+def test_retest(outcome: Outcome, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
+    """ICC(2,1) of a person's mean output in the first and the second sitting (by name), over people who have two or more.
+
+    {"subjects", "icc": {label or "score": {"mean", "low", "high", ...}}} or {"subjects", "icc": None, "reason"}. Of classes the
+    mean probability of each (of two: of the positive one). It takes what was felt as equal in both sittings: where it was not,
+    the ICC is too low.
+    """
+    if outcome.sittings is None:
+        return {"subjects": 0, "icc": None, "reason": "the data set names no sittings"}
+    pairs = {who: sat[:2] for who in outcome.people
+             if len(sat := np.unique(outcome.sittings[outcome.subjects == who]).tolist()) > 1}
+    if len(pairs) < FEW:
+        return {"subjects": len(pairs), "icc": None,
+                "reason": f"{len(pairs)} people have two sittings or more; {FEW} are needed"}
+    if not np.isfinite(outcome.runs).all():
+        return {"subjects": len(pairs), "icc": None, "reason": undefined_reason(outcome, "icc")}
+    weights = draw_people(len(pairs), resamples, seed)
+    which = {"score": ...} if not outcome.labels else \
+        {label: k for k, label in enumerate(outcome.labels) if len(outcome.labels) > 2 or k == 1}
+    return {"subjects": len(pairs), "icc": {name: _icc_of_sittings(outcome, pairs, k, weights) for name, k in which.items()}}
+
+
+def _icc_of_sittings(outcome: Outcome, pairs: Mapping[str, list[str]], column: Any, weights: np.ndarray) -> dict[str, Any]:
+    runs = outcome.runs if column is ... else outcome.runs[..., column]
+    sittings = outcome.sittings
+    assert sittings is not None
+    rows = [[(outcome.subjects == who) & (sittings == sat) for sat in two] for who, two in pairs.items()]
+    sums = []
+    for run in runs:
+        first, second = np.array([[run[mask].mean() for mask in two] for two in rows]).T
+        middle = (first.mean() + second.mean()) / 2
+        each = formulas.score_sums(first - middle, second - middle, np.arange(len(rows)), len(rows))
+        scale = max(np.abs(first).max(), np.abs(second).max(), 1e-12)
+        drawn = np.concatenate([np.ones((1, len(rows)), int), weights])
+        sums.append(formulas.of_score_sums(drawn @ each, scale)["icc"])
+    together = np.stack(sums)
+    return summarise(together[:, 0], together[:, 1:].mean(axis=0), len(rows), "the outputs do not vary")
