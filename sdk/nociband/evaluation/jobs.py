@@ -168,11 +168,17 @@ def _is_own(plain: str) -> bool:
     return re.fullmatch(r"\w+(\.\w+)+:\w+", plain) is not None
 
 
+def base_of(name: str) -> str:
+    """The model of which a name is a variant: "s0" of "s0:no_attention" and "s0@none"; yours keeps its path."""
+    plain = name.partition("@")[0]
+    return plain if _is_own(plain) else plain.partition(":")[0]
+
+
 def own_source(name: str) -> str:
     """SHA-256 of the module of a model of your own; "" for the laboratory's, which `code_version` covers."""
     import inspect
 
-    if not _is_own(name.partition("@")[0]):
+    if not _is_own(base_of(name)):
         return ""
     return hashlib.sha256(Path(inspect.getfile(type(find_model(name)))).read_bytes()).hexdigest()
 

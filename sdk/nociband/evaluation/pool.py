@@ -1,7 +1,7 @@
 """A few worker processes on this machine that outlive the death of one of them.
 
 Takes a context, sent once to each worker, and jobs; gives results as they come. When a process dies, concurrent.futures gives up
-the whole pool with every job under way; here the dead one's job alone goes back into the queue, and a fresh process takes its place.
+the whole pool with every job under way; here the dead one's job alone is queued again, and a fresh process takes its place.
 Used by nociband.evaluation.engine.
 """
 

@@ -1,0 +1,246 @@
+"""Runs a plan: windows -> folds by person -> fits (tuned within each fold) -> metrics, comparisons, one result.
+
+Takes a Plan (nociband.evaluation.plan) and a folder; gives the result (a dict, as --json writes it; nociband.evaluation.result
+builds it) and the predictions by model. The folder keeps run.json, jobs/*.npz, result.json and predictions.npz; started again it
+goes on where it was. `nociband evaluate` and scripts call `evaluate`; the report is nociband.evaluation.report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nociband.errors import DataError, ModelError
+from nociband.evaluation import engine as engines
+from nociband.evaluation import metrics, protocols, result, tuning
+from nociband.evaluation.jobs import Context, Job, JobResult, canonical, find_model, is_seeded
+from nociband.evaluation.metrics import Outcome
+from nociband.evaluation.plan import Plan, Source
+from nociband.training.examples import Examples, TaskInfo
+
+RUNNING_EVERY_S = 2.0   # how often the primary metric so far is worked out again
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: jobs `done` of `total`, `kept` of them from an earlier start; `running`: the primary metric so far."""
+
+    done: int
+    total: int
+    kept: int
+    job: Job
+    seconds: float
+    running: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run is going to do: `first` can start at once, `waiting` (model, fold, seed) needs the settings chosen there."""
+
+    first: tuple[Job, ...]
+    waiting: tuple[Job, ...]
+    fits: int
+
+    @property
+    def jobs(self) -> int:
+        """Number of jobs in all."""
+        return len(self.first) + len(self.waiting)
+
+
+def prepare(plan: Plan, data: Path | None = None) -> Context:
+    """Load the windows of a plan and make its folds. Raises DataError and ModelError."""
+    from nociband.training import tasks
+
+    loaded = {n: tasks.load_examples(plan.dataset, plan.task, data, normalisation=n, **plan.window) for n in plan.normalisations}
+    return context_of(plan, loaded[plan.normalisation][0], {n: examples for n, (_, examples) in loaded.items()})
+
+
+def context_of(plan: Plan, task: TaskInfo, examples: Mapping[str, Examples],
+               excluded: Mapping[str, str] | None = None) -> Context:
+    """A context of windows that are at hand, by normalisation; for data sets of your own.
+
+    Raises ModelError when the normalisations give different windows (models could not be compared), when the plan names people
+    who are not there, or when its metric is of the other kind of task.
+    """
+    own = examples[plan.normalisation].plain()
+    for name, other in examples.items():
+        same = other.plain()
+        if not (np.array_equal(own.subjects, same.subjects) and np.array_equal(own.sittings, same.sittings)
+                and np.array_equal(own.target, same.target)):
+            raise ModelError(f"normalisation {name!r} gives {len(same)} windows that are not the {len(own)} of "
+                             f"{plan.normalisation!r}: models could not be compared; judge it in a run of its own")
+    strangers = sorted(set(plan.development_people) - set(own.people) - set(excluded or {}))
+    if strangers:
+        raise ModelError(f"development_people of the plan who are not in {plan.dataset}: {', '.join(strangers)}")
+    of_kind = [name for name, metric in metrics.METRICS.items() if metric.kind == task.kind]
+    for wanted in {plan.primary, plan.tuned.metric} - set(of_kind):
+        raise ModelError(f"{wanted!r} is no metric of {task.dataset} {task.task} ({task.kind}); there are: {', '.join(of_kind)}")
+    return Context(task, dict(examples), protocols.folds(own, plan.protocol, plan.fold_seed), plan, dict(excluded or {}))
+
+
+def work_of(context: Context) -> Work:
+    """The jobs of a run. A model with a choice of settings is tuned once a fold, with the first seed; the others use that choice.
+
+    Models whose estimator says `seeded = False` get one seed. Raises ModelError for an unknown model.
+    """
+    plan, first, waiting, fits = context.plan, list[Job](), list[Job](), 0
+    models = {name: find_model(name) for name in plan.models}
+    for fold in context.folds:
+        for name, estimator in models.items():
+            candidates = tuning.candidates_of(estimator, name, context.task, plan.tuning)
+            seeds = plan.seeds if is_seeded(estimator) else plan.seeds[:1]
+            fits += len(seeds)
+            if len(candidates) == 1:
+                first += [Job(name, fold.index, seed, canonical(dict(candidates[0]))) for seed in seeds]
+                continue
+            fits += len(candidates) * min(plan.tuning.inner_folds, len(fold.train))
+            first.append(Job(name, fold.index, seeds[0]))
+            waiting += [Job(name, fold.index, seed) for seed in seeds[1:]]
+    return Work(tuple(first), tuple(waiting), fits)
+
+
+def evaluate(plan: Plan, folder: Path, engine: str = "local", workers: int | None = None, address: str | None = None,
+             data: Path | None = None, source: Source | None = None, fresh: bool = False,
+             progress: Callable[[Progress], None] = lambda progress: None,
+             context: Context | None = None) -> tuple[dict[str, Any], dict[str, Outcome]]:
+    """Run a plan: the result (docs/evaluation.md has its table) and the predictions by model, both also written into `folder`.
+
+    Finished jobs in `folder` are kept when the folder is of this run; `fresh` starts over. `context` replaces loading the
+    windows (see `context_of`). Raises DataError, ModelError (among them: the folder is another run's) and EnvironmentProblem.
+    """
+    context = context or prepare(plan, data)
+    work, run = work_of(context), RunFolder(folder)
+    run.claim(context, fresh)
+    watch = _Watch(context, work.jobs, progress)
+    options: dict[str, Any] = {"engine": engine, "workers": workers, "address": address, "folder": run.jobs, "on_result": watch}
+    started = time.perf_counter()
+    try:
+        done = engines.run(work.first, context, **options)
+        chosen = {(j.model, j.fold): canonical(dict(r.settings)) for j, r in done.items() if j.settings is None}
+        later = [replace(job, settings=chosen[job.model, job.fold]) for job in work.waiting]
+        done |= engines.run(later, context, **options)
+    finally:
+        seconds = run.add_seconds(time.perf_counter() - started)
+    results = sorted(done.values(), key=lambda r: (plan.models.index(r.job.model), r.job.seed, r.job.fold))
+    predictions = outcomes(results, context)
+    account = result.build(context, results, predictions, source or Source(), seconds, engine, watch.kept)
+    run.write(account, predictions)
+    return account, predictions
+
+
+def outcomes(results: list[JobResult], context: Context) -> dict[str, Outcome]:
+    """Predictions by model, a run a seed; windows in the order of the folds. Raises ModelError when a seed lacks a fold."""
+    made = {}
+    for name in dict.fromkeys(r.job.model for r in results):
+        seeds: dict[int, list[JobResult]] = {}
+        for found in sorted((r for r in results if r.job.model == name), key=lambda r: (r.job.seed, r.job.fold)):
+            seeds.setdefault(found.job.seed, []).append(found)
+        runs = np.stack([np.concatenate([r.output for r in each]) for each in seeds.values()])
+        target, subjects, sittings = _together(next(iter(seeds.values())), "target", "subjects", "sittings")
+        made[name] = Outcome(runs, target, subjects, context.task.labels, sittings)
+    return made
+
+
+def _together(found: list[JobResult], *parts: str) -> tuple[np.ndarray, ...]:
+    return tuple(np.concatenate([getattr(r, part) for r in found]) for part in parts)
+
+
+class _Watch:
+    """Counts results as they come and tells how things stand."""
+
+    def __init__(self, context: Context, total: int, tell: Callable[[Progress], None]) -> None:
+        self._context, self._total, self._tell = context, total, tell
+        self.done = self.kept = 0
+        self._started, self._results = time.perf_counter(), dict[str, list[JobResult]]()
+        self._running, self._asked = dict[str, float | None](), dict[str, float]()
+
+    def __call__(self, found: JobResult, kept: bool) -> None:
+        name, now = found.job.model, time.perf_counter()
+        self.done, self.kept = self.done + 1, self.kept + kept
+        self._results.setdefault(name, []).append(found)
+        if not kept and now - self._asked.get(name, 0) > RUNNING_EVERY_S:
+            self._asked[name], self._running[name] = now, self._so_far(self._results[name])
+        self._tell(Progress(self.done, self._total, self.kept, found.job, now - self._started, dict(self._running)))
+
+    def _so_far(self, found: list[JobResult]) -> float | None:
+        """Of all windows and seeds that are there, pooled: a running figure, not the one that is reported."""
+        output, target, subjects = _together(found, "output", "target", "subjects")
+        return metrics.point(Outcome(output[None], target, subjects, self._context.task.labels), self._context.plan.primary)
+
+
+class RunFolder:
+    """RUN_FOLDER: run.json says whose it is, jobs/ keeps what is finished."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.jobs, self._about = folder, folder / "jobs", folder / "run.json"
+
+    def read(self) -> dict[str, Any]:
+        """What run.json says; {} for a new folder. Raises DataError when it is damaged."""
+        if not self._about.exists():
+            return {}
+        try:
+            return json.loads(self._about.read_text("utf-8"))
+        except (OSError, ValueError) as e:
+            raise DataError(f"{self._about} cannot be read ({e}); start over with --fresh") from e
+
+    def claim(self, context: Context, fresh: bool) -> None:
+        """Make the folder this run's. Raises ModelError when it is another's, naming what differs."""
+        if fresh:
+            for path in (*self.jobs.glob("*.npz"), self._about):
+                path.unlink(missing_ok=True)
+        about = self.read()
+        theirs = about.get("parts", {})
+        other = [name for name, value in context.parts.items() if theirs.get(name, value) != value]
+        if other:
+            raise ModelError(f"{self.folder} holds another run: its {', '.join(other)} differ{'s' * (len(other) == 1)}. "
+                             "Give another --out, or start over with --fresh")
+        if not about:
+            self._write({"dataset": context.plan.dataset, "task": context.plan.task, "parts": context.parts, "seconds": 0.0})
+
+    def add_seconds(self, seconds: float) -> float:
+        """Add the time of this start to those before it; the sum."""
+        about = self.read()
+        about["seconds"] = round(about.get("seconds", 0.0) + seconds, 3)
+        self._write(about)
+        return about["seconds"]
+
+    def _write(self, about: Mapping[str, Any]) -> None:
+        write_json(self._about, about)
+
+    def write(self, account: Mapping[str, Any], predictions: Mapping[str, Outcome]) -> None:
+        """result.json and predictions.npz."""
+        write_json(self.folder / "result.json", account)
+        arrays = {f"{name}/{part}": getattr(outcome, part) for name, outcome in predictions.items()
+                  for part in ("runs", "target", "subjects", "sittings")}
+        path = self.folder / "predictions.npz"
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        with unfinished.open("wb") as file:
+            np.savez_compressed(file, **{name: a.astype(str) if a.dtype.kind in "OU" else a for name, a in arrays.items()})
+        unfinished.replace(path)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write strict JSON (no NaN); whoever reads sees the whole file or the one before it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def load_predictions(folder: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
+    """The predictions that a run left in its folder, by model; `labels` as in the result. Raises DataError."""
+    path = folder / "predictions.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            names = dict.fromkeys(key.rpartition("/")[0] for key in stored.files)
+            return {name: Outcome(stored[f"{name}/runs"], stored[f"{name}/target"], stored[f"{name}/subjects"], labels,
+                                  stored[f"{name}/sittings"]) for name in names}
+    except (OSError, ValueError, KeyError) as e:
+        raise DataError(f"{path} cannot be read ({e}); run `nociband evaluate` again, finished jobs are kept") from e
