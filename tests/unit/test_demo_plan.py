@@ -31,7 +31,7 @@ def test_a_wrong_data_folder_is_an_error_and_not_a_simulation(monkeypatch) -> No
 
 
 def test_asked_for_real_data_that_is_not_there(no_data) -> None:
-    with pytest.raises(DataError, match="nociband download"):
+    with pytest.raises(DataError, match="nociband data get"):
         make_plan("qemu", "fmov", "synthetic_pain5", 60)
 
 

@@ -122,7 +122,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_where_data_is_looked_for(tmp_path, sound, monkeypatch):
     monkeypatch.setenv("NOCIBAND_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("NOCIBAND_DATA", raising=False)
-    with pytest.raises(DataError, match="nociband download oxazepam_fmov"):
+    with pytest.raises(DataError, match="nociband data get fmov"):
         fmov.load()
     write(tmp_path / "cache" / "oxazepam_fmov" / "FMOV", sound, "11_FMOV_preprocessed.txt")
     assert list(fmov.files()) == ["11"]

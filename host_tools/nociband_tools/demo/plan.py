@@ -45,6 +45,6 @@ def make_plan(band: str, source: str | None, model: str | None, seconds: float) 
         return replace(plan, source=unseen("fmov", plan.manifest()))
     if source is None:
         return Plan(band, "simulator", model or SIMULATED_MODEL, seconds,
-                    "no recordings here (set NOCIBAND_DATA, or `nociband download oxazepam_fmov`), so the simulator")
+                    "no recordings here (set NOCIBAND_DATA, or `nociband data get fmov`), so the simulator")
     plan = Plan(band, source, model or (REAL_MODEL if source.startswith("fmov") else SIMULATED_MODEL), seconds, "as asked")
     return replace(plan, source=unseen(source, plan.manifest()))

@@ -1,4 +1,4 @@
-"""Loader of `oxazepam_fmov`: EDA and two facial EMG of people who watch angry, happy and neutral faces (emotion, not pain).
+"""Loader of `fmov`: EDA and two facial EMG of people who watch angry, happy and neutral faces (emotion, not pain).
 
 Text files of G. Nilsonne's repository (CC0), one a person, plain or gzip-compressed, 8 tab-separated columns at 100 Hz
 (codebook and FMOV_Preprocessing.R there). The raw EMG columns are every tenth sample of a 1 kHz recording without an
@@ -7,18 +7,18 @@ anti-alias filter, so the rectified and averaged ones (computed at 1 kHz) are us
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from nociband.errors import DataError
-from nociband.signals.datasets import locate
-from nociband.signals.recording import Channel, Event, Recording
+from nociband.signals import shock_trials, tables
+from nociband.signals.datasets import available, locate
+from nociband.signals.recording import Channel, DamagedFile, Event, Finding, Recording
 
-NAME = "oxazepam_fmov"
+NAME = "fmov"
 RATE_HZ = 100.0
 COLUMNS = 8
 LABELS = ("angry", "happy", "neutral")  # columns 5, 6, 7
@@ -42,7 +42,8 @@ def files(root: str | Path | None = None) -> dict[str, Path]:
 
 def load(root: str | Path | None = None) -> list[Recording]:
     """Every person's recording, in order of subject. Raises DataError."""
-    return [load_file(path) for path in files(root).values()]
+    about = attributes(root)
+    return [load_file(path, about.get(subject, {})) for subject, path in files(root).items()]
 
 
 def load_subject(subject: str | int, root: str | Path | None = None) -> Recording:
@@ -51,18 +52,45 @@ def load_subject(subject: str | int, root: str | Path | None = None) -> Recordin
     key = str(subject).zfill(2)
     if key not in found:
         raise DataError(f"{NAME} has no subject {subject!r} here; there are {', '.join(found)}")
-    return load_file(found[key])
+    return load_file(found[key], attributes(root).get(key, {}))
 
 
-def load_file(path: str | Path) -> Recording:
-    """Read one file. Raises DataError that says what is wrong with which file and line."""
+def check(root: str | Path | None = None) -> list[Finding]:
+    """What is wrong, one Finding a file at most. Raises DataError when the data set is not there at all."""
+    findings = []
+    for path in files(root).values():
+        try:
+            load_file(path)
+        except DamagedFile as e:
+            findings.append(e.finding)
+    return findings
+
+
+def people(root: str | Path | None = None) -> tuple[str, ...]:
+    """The subjects that are here. Raises DataError."""
+    return tuple(files(root))
+
+
+def attributes(root: str | Path | None = None) -> dict[str, dict[str, str | float]]:
+    """Treatment, wave and more by subject, from the demographics.csv of `shock_trials` when that is here too, else empty.
+
+    The two sets are two experiments with the same people: this one's published analysis (FMOV_Analyses_of_EMG.R) merges that file
+    by subject, and its column Included_FMOV names these people. Raises DataError when the file is damaged.
+    """
+    if not available(shock_trials.NAME, root):
+        return {}
+    return shock_trials.attributes(locate(shock_trials.NAME, root))
+
+
+def load_file(path: str | Path, attributes: Mapping[str, str | float] | None = None) -> Recording:
+    """Read one file; `attributes` is what is known of the person. Raises DataError: what is wrong with which file and line."""
     path = Path(path)
     match = _FILE.search(path.name)
     subject = match[1] if match else path.name.split(".")[0]
-    table = _table(path)
+    table = tables.numbers(tables.read_bytes(path), path, COLUMNS)
     if len(table) < MIN_SECONDS * RATE_HZ:
-        raise DataError(f"{path}: {len(table) / RATE_HZ:.1f} s of data where {MIN_SECONDS:.0f} s or more belong: "
-                        "the file looks truncated")
+        raise DamagedFile(path, f"{len(table) / RATE_HZ:.1f} s of data where {MIN_SECONDS:.0f} s or more belong: "
+                          "the file looks truncated")
     return Recording(
         name=f"fmov:{subject}", subject=subject,
         channels={
@@ -73,54 +101,8 @@ def load_file(path: str | Path) -> Recording:
         events=_events(table, path), simulated=(),
         source=f"oxazepam_fmov subject {subject} (G. Nilsonne, CC0)",
         notes=f"Emotion, not pain. EMG: recorded as rectified mean at 100 Hz; the front end's gain is x{EMG_GAIN:g}.",
-        emg_gain=EMG_GAIN,
+        emg_gain=EMG_GAIN, attributes=attributes or {},
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
-    except FileNotFoundError as e:
-        raise DataError(f"{path}: no such file") from e
-    except EOFError as e:
-        raise DataError(f"{path}: the gzip file is truncated ({len(data)} bytes); fetch it again") from e
-    except (gzip.BadGzipFile, zlib.error) as e:
-        raise DataError(f"{path}: not a sound gzip file ({e}); fetch it again") from e
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read ({e.strerror or e})") from e
-
-
-def _table(path: Path) -> np.ndarray:
-    """float64 (samples, 8), finite. The whole file is parsed at once; only a damaged one is searched line by line."""
-    text = _read(path)
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty")
-    values = text.split()
-    lines = text.count(b"\n") + (not text.endswith(b"\n"))
-    try:
-        if len(values) != COLUMNS * lines:
-            raise ValueError("columns")
-        table = np.array(values, np.float64).reshape(-1, COLUMNS)
-    except ValueError:
-        raise DataError(_first_fault(text, path)) from None
-    if not np.isfinite(table).all():
-        row, column = (int(v) for v in np.argwhere(~np.isfinite(table))[0])
-        raise DataError(f"{path}, line {row + 1}: column {column + 1} is {table[row, column]}, not a finite number")
-    return table
-
-
-def _first_fault(text: bytes, path: Path) -> str:
-    for number, line in enumerate(text.splitlines(), 1):
-        row = line.split()
-        if len(row) != COLUMNS:
-            return f"{path}, line {number}: {len(row)} columns where {COLUMNS} belong"
-        for column, value in enumerate(row, 1):
-            try:
-                float(value)
-            except ValueError:
-                return f"{path}, line {number}: column {column} is not a number ({value.decode(errors='replace')!r})"
-    return f"{path}: the table has blank lines or odd line ends"
 
 
 def _events(table: np.ndarray, path: Path) -> tuple[Event, ...]:
@@ -130,7 +112,7 @@ def _events(table: np.ndarray, path: Path) -> tuple[Event, ...]:
         high = table[:, column] > 2.5
         onsets = np.flatnonzero(high[:-1] & ~high[1:]) + 1
         if len(onsets) != ONSETS_PER_LABEL:
-            raise DataError(f"{path}: {len(onsets)} onsets of {label!r} where {ONSETS_PER_LABEL} belong: "
-                            "the file looks truncated")
+            raise DamagedFile(path, f"{len(onsets)} onsets of {label!r} where {ONSETS_PER_LABEL} belong: "
+                              "the file looks truncated", f"column {column + 1}")
         events += [Event(float(at) / RATE_HZ, CLIP_S, label) for at in onsets]
     return tuple(sorted(events, key=lambda e: e.t_s))
