@@ -84,6 +84,9 @@ def _network(path: Path, classes: int) -> S0:
         raise ModelError(f"{path} is missing; train the model again") from e
     except Exception as e:  # torch raises whatever a damaged file makes of it
         raise ModelError(f"{path} is damaged or not an S0 ({type(e).__name__}: {str(e)[:120]}); train the model again") from e
+    if not network.config.on_band:
+        raise ModelError(f"{path} is an S0 that the band cannot run: it takes both branches with one block each, classes, "
+                         "attention, weighting and stride 1; train that one")
     if network.config.classes != classes:
         raise ModelError(f"{path} has {network.config.classes} outputs, training.json names {classes} classes")
     for branch, inputs in (("eda", network.config.eda_inputs), ("emg", network.config.emg_inputs)):

@@ -25,7 +25,8 @@ def export(network: S0, folder: Path) -> dict[str, Path]:
     parts: dict[str, tuple[nn.Module, tuple[torch.Tensor, ...], list[str], list[str]]] = {
         "head": (network.head, (sequence, sequence), ["hs_eda", "hs_emg"], ["logits"]),
     }
-    for branch, lstm in (("eda", network.lstm_eda), ("emg", network.lstm_emg)):
+    for branch in ("eda", "emg"):
+        lstm = network.lstm(branch)
         parts[branch] = (LstmStep(lstm), (torch.zeros(1, lstm.input_size), *state), ["x", "h", "c"], ["h_next", "c_next"])
     paths = {}
     for name, (module, example, inputs, outputs) in parts.items():

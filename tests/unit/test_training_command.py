@@ -25,7 +25,7 @@ def test_train_reports_and_writes(monkeypatch, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "logistic regression" in said and "held out" in said and "nociband convert" in said
     report = json.loads((tmp_path / "m" / "training.json").read_text())
-    assert report["name"] == "synthetic_pain5" and report["training"]["hyper"]["hidden"] == 2
+    assert report["name"] == "synthetic_pain5" and report["training"]["config"] == {"hidden": 2, "epochs": 1}
 
 
 def test_what_is_wrong_is_said_in_a_line(monkeypatch, tmp_path, capsys):
@@ -35,6 +35,6 @@ def test_what_is_wrong_is_said_in_a_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("NOCIBAND_DATA", str(tmp_path / "nowhere"))
     assert nociband(monkeypatch, "train", "--dataset", "fmov", "--task", "emotion3") == 1
     said = capsys.readouterr().err
-    assert "nowhere" in said and "nociband download oxazepam_fmov" in said and "Traceback" not in said
+    assert "nowhere" in said and "nociband data get fmov" in said and "Traceback" not in said
     assert nociband(monkeypatch, "download", "everything") == 1
-    assert "unknown data set 'everything'; known: oxazepam_fmov" in capsys.readouterr().err
+    assert "unknown data set 'everything'; known: fmov" in capsys.readouterr().err

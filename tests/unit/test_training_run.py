@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from nociband.errors import ModelError  # noqa: E402
 from nociband.models.s0 import INPUT_LIMIT, S0, S0Config  # noqa: E402
 from nociband.signals import simulator  # noqa: E402
-from nociband.training import baselines, dataset, loop, run, tasks  # noqa: E402
+from nociband.training import baselines, checkpoint, dataset, loop, run, tasks  # noqa: E402
 from nociband.training.losses import focal_loss  # noqa: E402
 
 TINY = dataclasses.replace(tasks.PAIN5.hyper, epochs=2, hidden=4, batch=16)
@@ -85,13 +85,13 @@ def test_the_same_seed_gives_the_same_model(recordings, trained, tmp_path):
     assert not all(torch.equal(a[k], c[k]) for k in a)
 
 
-def examples(n: int, seed: int) -> loop.Examples:
+def examples(n: int, seed: int) -> loop.Arrays:
     """Two classes that differ in the level of one EMG input."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, n)
     x = rng.normal(0, 1, (n, 30, 6)).astype(np.float32)
     x[:, :, 3] += 1.5 * y[:, None]
-    return loop.Examples(x, y)
+    return loop.Arrays((x[:, :, :2], x[:, :, 2:]), y)
 
 
 CONFIG = S0Config(hidden=4, classes=2)
@@ -118,7 +118,7 @@ def test_resuming_needs_a_sound_checkpoint_of_the_same_run(tmp_path):
     loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), tmp_path)
     with pytest.raises(ModelError, match="other data or settings"):
         loop.fit(CONFIG, TINY, examples(32, 9), examples(16, 1), tmp_path, resume=True)
-    path = tmp_path / loop.CHECKPOINT
+    path = tmp_path / checkpoint.CHECKPOINT
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ModelError, match="cannot be read"):
         loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), tmp_path, resume=True)
@@ -129,14 +129,15 @@ def test_it_learns_what_can_be_learned_and_keeps_the_best_epoch(tmp_path):
     validation = examples(100, 1)
     model, history = loop.fit(CONFIG, hyper, examples(200, 0), validation, tmp_path)
     best = min(history, key=lambda e: e.validation_loss)
-    assert best.validation_balanced_accuracy > 0.9
-    loss = focal_loss(torch.from_numpy(loop.predict(model, validation.x)), torch.from_numpy(validation.y)).item()
+    assert best.validation_score > 0.9
+    loss = focal_loss(torch.from_numpy(loop.predict(model, validation.inputs)), torch.from_numpy(validation.target)).item()
     assert loss == pytest.approx(best.validation_loss, abs=1e-6)
 
 
 def test_it_stops_when_validation_gets_no_better(tmp_path):
     rng = np.random.default_rng(0)
-    noise = [loop.Examples(rng.normal(size=(40, 20, 6)).astype(np.float32), rng.integers(0, 2, 40)) for _ in range(2)]
+    noise = [loop.Arrays((rng.normal(size=(40, 20, 2)).astype(np.float32), rng.normal(size=(40, 20, 4)).astype(np.float32)),
+                         rng.integers(0, 2, 40)) for _ in range(2)]
     hyper = dataclasses.replace(TINY, epochs=60, patience=4, learning_rate=2e-2)
     history = loop.fit(CONFIG, hyper, *noise, tmp_path)[1]
     assert len(history) < 60
@@ -145,7 +146,7 @@ def test_it_stops_when_validation_gets_no_better(tmp_path):
 
 def test_a_loss_that_is_no_number_is_an_error(tmp_path):
     bad = examples(32, 0)
-    bad.x[3, 2, 1] = np.nan
+    bad.inputs[0][3, 2, 1] = np.nan
     with pytest.raises(ModelError, match="no longer a number"):
         loop.fit(CONFIG, TINY, bad, examples(16, 1), tmp_path)
 
@@ -167,7 +168,8 @@ def test_focal_loss_by_hand():
 
 def test_baselines():
     train, test = examples(200, 0), examples(100, 1)
-    assert np.mean(baselines.logistic_regression(train.x, train.y, test.x, 2) == test.y) > 0.95
+    train_x, test_x = (np.concatenate(side.inputs, axis=2) for side in (train, test))
+    assert np.mean(baselines.logistic_regression(train_x, train.target, test_x, 2) == test.target) > 0.95
     assert baselines.majority(np.array([0, 2, 2]), 3).tolist() == [2, 2, 2]
 
 

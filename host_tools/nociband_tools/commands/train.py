@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from nociband.training.loop import Epoch
+    from nociband.training.checkpoint import Epoch
+    from nociband.training.config import TrainingConfig
+    from nociband.training.fitting import Preview
 
 
 def command(
@@ -20,31 +22,53 @@ def command(
     name: Annotated[str | None, typer.Option(help="Name of the model; DATASET_TASK when not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; build/models/NAME when not given.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of data sets; else $NOCIBAND_DATA, else the download cache.")] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 60,
-    hidden: Annotated[int, typer.Option(min=1, help="Hidden units of each branch.")] = 16,
-    seed: Annotated[int, typer.Option(help="Of weights, order and noise.")] = 0,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings, over those of the task.")] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained and for how long, and stop.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Over the settings.")] = None,
+    hidden: Annotated[int | None, typer.Option(min=1, help="Hidden units of each LSTM, over the settings.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and noise, over the settings.")] = None,
     split_seed: Annotated[int, typer.Option(help="Of who trains, validates and is held out.")] = 0,
     people: Annotated[int, typer.Option(min=3, help="Synthetic only: how many.")] = 48,
     seconds: Annotated[float, typer.Option(min=60, help="Synthetic only: of each person.")] = 360.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT/checkpoint.pt.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard events to OUT/tensorboard.")] = False,
 ) -> None:
     """Train a model, split by person, and report it beside its baselines."""
-    from dataclasses import replace
-
     from rich.console import Console
 
-    from nociband.training import run, tasks
+    from nociband.training import tasks
+    from nociband.training.config import load
+
+    chosen = tasks.find(task, dataset)
+    given = {"epochs": epochs, "hidden": hidden, "seed": seed}
+    settings = load(config, chosen.hyper) if config else chosen.hyper
+    settings = settings.with_settings({k: v for k, v in given.items() if v is not None})
+    if print_config:
+        typer.echo(settings.to_toml(), nl=False)
+        return
+    from nociband.training import run
 
     console = Console()
-    chosen = tasks.find(task, dataset)
     name = name or f"{dataset}_{task}"
     out = out or Path("build/models") / name
     with console.status(f"recordings of {dataset}"):
         recordings = tasks.recordings(chosen, data, people, seconds)
-    hyper = replace(chosen.hyper, epochs=epochs, hidden=hidden, seed=seed)
-    with _Progress(console, len(recordings), epochs) as progress:
-        report = run.train(recordings, chosen, name, out, hyper, split_seed, resume=resume, on_epoch=progress.advance)
+    if dry_run:
+        _print_preview(console, run.preview(recordings, chosen, settings, split_seed), settings, name)
+        return
+    with _Progress(console, len(recordings), settings.epochs) as progress:
+        report = run.train(recordings, chosen, name, out, settings, split_seed, resume=resume, tensorboard=tensorboard,
+                           on_epoch=progress.advance)
     _print_report(console, report, out)
+
+
+def _print_preview(console: Any, preview: Preview, settings: TrainingConfig, name: str) -> None:
+    train, validation = (preview.people[side] for side in ("train", "validation"))
+    console.print(f"{name}: {preview.windows} windows of {len(train)} people to train, {preview.validation_windows} of "
+                  f"{len(validation)} to validate; nothing was written")
+    console.print(f"network: {preview.parameters} parameters, {preview.multiply_accumulates} multiply-accumulates a window; "
+                  f"up to {settings.epochs} epochs, at most about {preview.seconds:.0f} s here")
 
 
 class _Progress:
@@ -67,7 +91,7 @@ class _Progress:
     def advance(self, epoch: Epoch) -> None:
         """Show an epoch that is done."""
         text = (f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, "
-                f"balanced accuracy {epoch.validation_balanced_accuracy:.3f}")
+                f"balanced accuracy {epoch.validation_score:.3f}")
         self._bar.update(self._task, completed=epoch.epoch + 1, description=text)
 
 

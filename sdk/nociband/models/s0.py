@@ -1,17 +1,19 @@
-"""S0: the bi-modal EDA + EMG network that runs on the band. Trained by nociband.training, converted by nociband_convert.
+"""S0: the bi-modal EDA + EMG network. Trained by nociband.training; its small size is converted by nociband_convert.
 
-Takes the normalised feature window (nociband.windows) and gives logits. After Wang, Nienaber, Dinges and Al-Hamadi 2025.
+Takes normalised feature windows (nociband.windows) or descriptor sequences and gives logits, or one number for a score. After
+Wang, Nienaber, Dinges and Al-Hamadi 2025.
 
-Public about S0: a branch for EDA and one for EMG, each an LSTM followed by spatial attention (max-pool and average-pool
-over the channels, Conv1D over time, sigmoid, times the LSTM's output), adaptive weighting of the two modalities, dropout,
-dense layers, focal loss.
-Our choice, since it is not public: one layer of 16 hidden units a branch, kernel 7, mean and max over time side by side in
-place of a flattened sequence (which keeps the model independent of where in the window a response falls), one sigmoid
-weight a modality computed from both, a single dense output layer. No softmax in the graph: integers leave as logits.
+Public about S0: a branch for EDA and one for EMG, each N blocks of an LSTM followed by spatial attention (max-pool and
+average-pool over the channels, Conv1D over time, sigmoid, times the LSTM's output), dropout, flatten, dense with ReLU;
+adaptive weighting of the two modalities, joined, dense. What is not public, and what we chose for it:
+docs/adr/0010-s0-choices.md.
 
-Every operation exists in the int16x8 integer scheme. `S0` trains on whole sequences with `nn.LSTM`; `LstmStep` and `S0Head`
-are the same arithmetic cut into the graphs that are converted: one step a branch, iterated by the runtime from zero
-state, then the head.
+One implementation in two sizes, both points of S0Config: the one that runs on the band (one block, mean and maximum over time,
+no dense layer a branch) and the paper's (several blocks, a dense layer a branch). No softmax in the graph: logits leave.
+
+Every operation of the band's size exists in the int16x8 integer scheme. `S0` trains on whole sequences with `nn.LSTM`; `LstmStep`
+and `S0Head` are the same arithmetic cut into the graphs that are converted: one step a branch, iterated by the runtime from
+zero state, then the head.
 """
 
 from __future__ import annotations
@@ -28,7 +30,14 @@ INPUT_LIMIT = 8.0
 
 @dataclass(frozen=True)
 class S0Config:
-    """Sizes of the network. `conv_kernel` (odd) is in feature frames; `dropout` a probability used in training only."""
+    """Shape of the network; the defaults are the band's. Raises ValueError for a shape that cannot be.
+
+    eda_inputs, emg_inputs: channels a branch, 0: the branch does not exist. hidden: units of each LSTM. classes: 0 for one
+    score. conv_kernel: odd, in steps. dropout: a probability, in training only, before the first dense layer. blocks: LSTM and
+    attention, so many times. dense: units with ReLU a branch after its blocks, 0 for none. over_time: "pooled" (mean and maximum
+    side by side) or "flat", which needs eda_steps and emg_steps. stride: frames averaged into one step at the input.
+    attention, weighting: off for ablation (weighting off joins the branches as they are).
+    """
 
     eda_inputs: int = 2
     emg_inputs: int = 4
@@ -36,15 +45,58 @@ class S0Config:
     classes: int = 3
     conv_kernel: int = 7
     dropout: float = 0.3
+    blocks: int = 1
+    dense: int = 0
+    over_time: str = "pooled"
+    eda_steps: int = 0
+    emg_steps: int = 0
+    stride: int = 1
+    attention: bool = True
+    weighting: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.eda_inputs, self.emg_inputs, self.hidden) < 1 or self.classes < 2:
-            raise ValueError("S0 needs at least one input a branch, one hidden unit and two classes")
+        if min(self.eda_inputs, self.emg_inputs, self.classes, self.dense) < 0 or min(self.hidden, self.blocks, self.stride) < 1:
+            raise ValueError("S0 needs at least one hidden unit, block and frame a step, and no negative size")
+        if not self.modalities or self.classes == 1:
+            raise ValueError("S0 needs inputs for at least one branch, and two classes or more (0 for a score)")
         if self.conv_kernel < 1 or self.conv_kernel % 2 == 0:
             raise ValueError(f"conv_kernel must be odd, not {self.conv_kernel}: the attention must not shift in time")
+        if self.over_time not in ("pooled", "flat"):
+            raise ValueError(f"over_time is pooled or flat, not {self.over_time!r}")
+        if self.over_time == "flat" and min(self.steps_of(m) for m in self.modalities) < 1:
+            raise ValueError("a flattened sequence needs eda_steps and emg_steps of at least one stride")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The branches that exist, in the order of the network's arguments."""
+        return tuple(m for m in ("eda", "emg") if self.inputs_of(m))
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a window: logits, or one score."""
+        return self.classes or 1
+
+    @property
+    def weighs(self) -> bool:
+        """Whether modality weights exist: there is nothing to weigh with one branch."""
+        return self.weighting and len(self.modalities) == 2
+
+    @property
+    def on_band(self) -> bool:
+        """Whether the firmware can run it: two branches of one block, pooled, with classes, on every frame."""
+        same = S0Config(self.eda_inputs, self.emg_inputs, self.hidden, self.classes, self.conv_kernel, self.dropout)
+        return self == same and len(self.modalities) == 2 and self.classes > 0
+
+    def inputs_of(self, modality: str) -> int:
+        """Channels of a branch."""
+        return self.eda_inputs if modality == "eda" else self.emg_inputs
+
+    def steps_of(self, modality: str) -> int:
+        """Steps of a branch after `stride`; 0 when not given."""
+        return (self.eda_steps if modality == "eda" else self.emg_steps) // self.stride
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values for training.json."""
+        """As plain values for model.pt."""
         return asdict(self)
 
 
@@ -62,31 +114,62 @@ class SpatialAttention(nn.Module):
         return hs * weight.transpose(1, 2)
 
 
-class S0Head(nn.Module):
-    """From both branches' hidden sequences to logits: attention, pooling over time, modality weights, dense."""
+class DeeperBlock(nn.Module):
+    """One more LSTM on a branch's weighted hidden sequence, with its own attention."""
 
     def __init__(self, config: S0Config) -> None:
         super().__init__()
-        width = 2 * config.hidden
-        self.attention_eda = SpatialAttention(config.conv_kernel)
-        self.attention_emg = SpatialAttention(config.conv_kernel)
-        self.weigh_eda = nn.Linear(2 * width, 1)
-        self.weigh_emg = nn.Linear(2 * width, 1)
+        self.lstm = nn.LSTM(config.hidden, config.hidden, batch_first=True)
+        self.attention = _attention(config)
+
+    def forward(self, hs: Tensor) -> Tensor:
+        """hs (B, T, H) -> (B, T, H)."""
+        return self.attention(self.lstm(hs)[0])
+
+
+class S0Head(nn.Module):
+    """From the branches' first hidden sequences to the outputs: attention, deeper blocks, over time, modality weights, dense."""
+
+    def __init__(self, config: S0Config) -> None:
+        super().__init__()
+        self.config = config
+        widths = []
+        for m in config.modalities:
+            self.add_module(f"attention_{m}", _attention(config))
+            self.add_module(f"deeper_{m}", nn.Sequential(*(DeeperBlock(config) for _ in range(config.blocks - 1))))
+            width = config.hidden * (2 if config.over_time == "pooled" else config.steps_of(m))
+            if config.dense:
+                self.add_module(f"dense_{m}", nn.Linear(width, config.dense))
+            widths.append(config.dense or width)
+        if config.weighs:
+            for m in config.modalities:
+                self.add_module(f"weigh_{m}", nn.Linear(sum(widths), 1))
         self.dropout = nn.Dropout(config.dropout)
-        self.out = nn.Linear(2 * width, config.classes)
+        self.out = nn.Linear(sum(widths), config.outputs)
 
-    def forward(self, hs_eda: Tensor, hs_emg: Tensor) -> Tensor:
-        """hs_eda, hs_emg (B, T, H) -> logits (B, classes)."""
-        eda = self._over_time(self.attention_eda(hs_eda))
-        emg = self._over_time(self.attention_emg(hs_emg))
-        both = torch.cat([eda, emg], dim=1)
-        weighted = torch.cat([eda * torch.sigmoid(self.weigh_eda(both)), emg * torch.sigmoid(self.weigh_emg(both))], dim=1)
-        return self.out(self.dropout(weighted))
+    def forward(self, *hs: Tensor) -> Tensor:
+        """hs (B, T, H) of each branch -> outputs (B, config.outputs)."""
+        parts = [self._branch(m, h) for m, h in zip(self.config.modalities, hs, strict=True)]
+        joined = torch.cat(parts, dim=1)
+        if self.config.weighs:
+            weights = [torch.sigmoid(self.get_submodule(f"weigh_{m}")(joined)) for m in self.config.modalities]
+            joined = torch.cat([p * w for p, w in zip(parts, weights, strict=True)], dim=1)
+        return self.out(joined if self.config.dense else self.dropout(joined))
 
-    @staticmethod
-    def _over_time(hs: Tensor) -> Tensor:
-        """(B, T, H) -> mean and maximum over time side by side, (B, 2H)."""
-        return torch.cat([torch.mean(hs, dim=1), torch.amax(hs, dim=1)], dim=1)
+    def _branch(self, modality: str, hs: Tensor) -> Tensor:
+        """What one modality hands to the joined layers, (B, width)."""
+        hs = self.get_submodule(f"deeper_{modality}")(self.get_submodule(f"attention_{modality}")(hs))
+        if self.config.over_time == "flat":
+            flat = hs.flatten(1)
+        else:
+            flat = torch.cat([torch.mean(hs, dim=1), torch.amax(hs, dim=1)], dim=1)
+        if not self.config.dense:
+            return flat
+        return torch.relu(self.get_submodule(f"dense_{modality}")(self.dropout(flat)))
+
+
+def _attention(config: S0Config) -> nn.Module:
+    return SpatialAttention(config.conv_kernel) if config.attention else nn.Identity()
 
 
 class S0(nn.Module):
@@ -95,17 +178,54 @@ class S0(nn.Module):
     def __init__(self, config: S0Config) -> None:
         super().__init__()
         self.config = config
-        self.lstm_eda = nn.LSTM(config.eda_inputs, config.hidden, batch_first=True)
-        self.lstm_emg = nn.LSTM(config.emg_inputs, config.hidden, batch_first=True)
+        for m in config.modalities:
+            self.add_module(f"lstm_{m}", nn.LSTM(config.inputs_of(m), config.hidden, batch_first=True))
         self.head = S0Head(config)
 
-    def hidden(self, eda: Tensor, emg: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden sequences (B, T, H) of both branches, each from zero state."""
-        return self.lstm_eda(eda)[0], self.lstm_emg(emg)[0]
+    def lstm(self, modality: str) -> nn.LSTM:
+        """The first LSTM of a branch."""
+        found = self.get_submodule(f"lstm_{modality}")
+        assert isinstance(found, nn.LSTM)
+        return found
 
-    def forward(self, eda: Tensor, emg: Tensor) -> Tensor:
-        """eda (B, T, eda_inputs), emg (B, T, emg_inputs), normalised float32 within +-INPUT_LIMIT -> logits (B, classes)."""
-        return self.head(*self.hidden(eda, emg))
+    def hidden(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Hidden sequences (B, T, H) of the branches' first LSTMs, each from zero state."""
+        return tuple(self.lstm(m)(self._strided(x))[0] for m, x in zip(self.config.modalities, inputs, strict=True))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """One (B, T, channels) a branch, EDA first, normalised float32 within +-INPUT_LIMIT -> outputs (B, config.outputs)."""
+        return self.head(*self.hidden(*inputs))
+
+    def _strided(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T // stride, C), means of `stride` frames; the oldest frames that do not fill a step are left out."""
+        stride = self.config.stride
+        if stride == 1:
+            return x
+        steps = x.shape[1] // stride
+        return x[:, x.shape[1] - steps * stride:].reshape(x.shape[0], steps, stride, x.shape[2]).mean(dim=2)
+
+
+def parameters(config: S0Config) -> int:
+    """How many numbers are trained."""
+    return sum(p.numel() for p in S0(config).parameters())
+
+
+def multiply_accumulates(config: S0Config, eda_steps: int = 0, emg_steps: int = 0) -> int:
+    """Multiply-accumulates a window in matrix products and convolutions, for windows of so many frames a modality.
+
+    Gates take 4 H (inputs + H) a step, attention 2 kernel + H (the weighting of the hidden values).
+    """
+    frames = {"eda": eda_steps, "emg": emg_steps}
+    total, widths, hidden = 0, [], config.hidden
+    for m in config.modalities:
+        steps = frames[m] // config.stride
+        lstms = 4 * hidden * (config.inputs_of(m) + hidden) + (config.blocks - 1) * 4 * hidden * 2 * hidden
+        attention = config.blocks * (2 * config.conv_kernel + hidden) if config.attention else 0
+        width = hidden * (2 if config.over_time == "pooled" else steps)
+        total += steps * (lstms + attention) + width * config.dense
+        widths.append(config.dense or width)
+    weights = 2 * sum(widths) + sum(widths) if config.weighs else 0
+    return total + weights + sum(widths) * config.outputs
 
 
 class LstmStep(nn.Module):

@@ -1,97 +1,172 @@
-"""The training loop: Adam on focal loss, early stopping on other people's windows, a checkpoint and a log line an epoch.
+"""The training loop of S0: Adam on focal or score loss, early stopping on other people's windows, seeded and resumable.
 
-Arrays come from nociband.training.dataset (already scaled), the fitted network goes to nociband.training.run. One thread, seeded,
-deterministic: an epoch's randomness depends on the seed and its number only, so that a resumed run equals an unbroken one.
+Arrays come scaled from nociband.training.fitting, the fitted network goes back there. One thread, deterministic: an epoch's
+randomness depends on the seed and its number only, so that a resumed run equals an unbroken one.
 """
 
 from __future__ import annotations
 
 import copy
-import csv
-import hashlib
+import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nociband.errors import ModelError
-from nociband.models.s0 import INPUT_LIMIT, S0, S0Config
-from nociband.training.losses import focal_loss
+from nociband.models.s0 import S0, S0Config
+from nociband.training import augment, checkpoint
+from nociband.training.checkpoint import Epoch, State
+from nociband.training.config import TrainingConfig
+from nociband.training.imbalance import class_weights
+from nociband.training.losses import focal_loss, score_loss
 from nociband.training.metrics import balanced_accuracy, confusion
-from nociband.training.tasks import Hyper
 
-CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
-EDA_INPUTS = S0Config().eda_inputs
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the log."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    validation_balanced_accuracy: float
-    seconds: float
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
-    """`x` float32 (n, T, inputs), EDA inputs first; `y` int64 (n,)."""
+class Arrays:
+    """What the network is fed: `inputs` float32 (n, T, C) a branch, scaled and clamped, in the network's order; `target` int64
+    classes (n,), or float32 scores (n,) in standard deviations."""
 
-    x: np.ndarray
-    y: np.ndarray
+    inputs: tuple[np.ndarray, ...]
+    target: np.ndarray
 
-
-@dataclass(eq=False)
-class _State:
-    """Everything a checkpoint holds."""
-
-    model: S0
-    optimiser: torch.optim.Optimizer
-    best: dict[str, Tensor]
-    history: list[Epoch]
-
-    @property
-    def best_epoch(self) -> int:
-        """Index of the epoch with the lowest validation loss."""
-        return int(np.argmin([e.validation_loss for e in self.history]))
+    def __len__(self) -> int:
+        return len(self.target)
 
 
-def fit(config: S0Config, hyper: Hyper, train: Examples, validation: Examples, folder: Path, resume: bool = False,
-        on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> tuple[S0, list[Epoch]]:
-    """Train an S0 and return it as it was after its best epoch, in evaluation mode, with the history.
+def fit(network: S0Config, config: TrainingConfig, train: Arrays, validation: Arrays | None = None, folder: Path | None = None,
+        resume: bool = False, on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        epochs: int | None = None) -> tuple[S0, list[Epoch]]:
+    """Train an S0 and return it as it was after its best epoch, in evaluation mode on the CPU, with the history.
 
-    Writes checkpoint.pt and log.csv into `folder` after each epoch; `resume` goes on from there. Raises ModelError when the
-    checkpoint belongs to other data or settings, or the loss is no longer a number.
+    Without `validation` there is no early stopping and the last epoch counts; `epochs` ends such a run before `config.epochs`
+    without changing its learning rates. With `folder`, checkpoint.pt and log.csv are written after each epoch; `resume` goes
+    on from there. Raises ModelError when the checkpoint belongs to other data or settings, the loss is no longer a number, or
+    there is no GPU where one is asked for.
     """
-    with deterministic(hyper.seed):
-        model = S0(config)
-        optimiser = torch.optim.Adam(model.parameters(), lr=hyper.learning_rate, weight_decay=hyper.weight_decay)
-        state = _State(model, optimiser, copy.deepcopy(model.state_dict()), [])
-        identity = _identity(config, hyper, train, validation)
+    if len(train) == 0 or (validation is not None and len(validation) == 0):
+        raise ModelError("nothing to train on" if len(train) == 0 else "no window to validate on")
+    device = find_device(config.device)
+    with deterministic(config.seed, device):
+        model = S0(network).to(device)
+        adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        state = State(model, adam, _weights(model), _weights(model), [])
+        run = checkpoint.identity(network, config, train, validation)
         if resume:
-            _restore(state, folder / CHECKPOINT, identity)
-        while len(state.history) < hyper.epochs and not _out_of_patience(state, hyper):
-            epoch = _epoch(state, hyper, train, validation)
-            state.history.append(epoch)
-            if state.best_epoch == epoch.epoch:
-                state.best = copy.deepcopy(model.state_dict())
-            _save(state, folder, identity)
+            if folder is None:
+                raise ModelError("resuming needs the folder of the run")
+            checkpoint.restore(state, folder, run)
+        def done(epoch: Epoch) -> None:
+            if folder is not None:
+                checkpoint.save(state, folder, run)
             on_epoch(epoch)
+        _epochs(state, config, train, validation, epochs or config.epochs, done)
         model.load_state_dict(state.best)
-        return model.eval(), state.history
+        return model.to("cpu").eval(), state.history
+
+
+def _epochs(state: State, config: TrainingConfig, train: Arrays, validation: Arrays | None, epochs: int,
+            done: Callable[[Epoch], None]) -> None:
+    """Run what is left of the epochs."""
+    device = next(state.model.parameters()).device
+    inputs, target = [torch.from_numpy(x).to(device) for x in train.inputs], torch.from_numpy(train.target).to(device)
+    loss = loss_of(config, train.target, state.model.config.classes, device)
+    while len(state.history) < epochs and (validation is None or not state.out_of_patience(config.patience)):
+        number, began = len(state.history), time.monotonic()
+        torch.manual_seed(config.seed * 10_007 + number + 1)
+        train_loss = _pass(state, config, inputs, target, loss, _learning_rate(config, number))
+        validation_loss, validation_score = _judge(state, config, validation)
+        if not math.isfinite(train_loss) or (validation is not None and not math.isfinite(validation_loss)):
+            raise ModelError(f"epoch {number}: the loss is no longer a number; use a smaller learning rate")
+        epoch = Epoch(number, train_loss, validation_loss, validation_score, time.monotonic() - began)
+        state.history.append(epoch)
+        if validation is None or state.best_epoch == number:
+            state.best = copy.deepcopy(state.average if config.ema else _weights(state.model))
+        done(epoch)
+
+
+def _pass(state: State, config: TrainingConfig, inputs: list[Tensor], target: Tensor, loss_of_batch: Loss, rate: float) -> float:
+    """One pass over the training windows; its mean loss."""
+    state.model.train()
+    state.optimiser.param_groups[0]["lr"] = rate
+    parameters, total = list(state.model.parameters()), 0.0
+    averaged = [state.average[name] for name, _ in state.model.named_parameters()]
+    for rows in torch.randperm(len(target)).split(config.batch):
+        rows = rows.to(target.device)
+        batch = augment.batch([x[rows] for x in inputs], target[rows], config)
+        output = state.model(*batch.inputs)
+        loss = loss_of_batch(output, batch.target)
+        if batch.other is not None:
+            loss = batch.share * loss + (1 - batch.share) * loss_of_batch(output, batch.other)
+        state.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        state.optimiser.step()
+        if config.ema:
+            torch._foreach_lerp_(averaged, [p.detach() for p in parameters], 1 - config.ema)
+        total += loss.item() * len(rows)
+    return total / len(target)
+
+
+def _judge(state: State, config: TrainingConfig, validation: Arrays | None) -> tuple[float, float]:
+    """Loss, and balanced accuracy or (for scores) mean absolute error, of the weights that would be kept; or NaN."""
+    if validation is None:
+        return math.nan, math.nan
+    model = state.model
+    if config.ema:
+        model = S0(model.config).to(next(model.parameters()).device)
+        model.load_state_dict(state.average)
+    output, classes = torch.from_numpy(predict(model, validation.inputs)), model.config.classes
+    target = torch.from_numpy(validation.target)
+    loss = loss_of(config, None, classes, output.device)(output, target).item()
+    if not classes:
+        return loss, float(torch.mean(torch.abs(output[:, 0] - target)))
+    return loss, balanced_accuracy(confusion(validation.target, output.argmax(dim=1).numpy(), classes))
+
+
+def loss_of(config: TrainingConfig, train_target: np.ndarray | None, classes: int, device: torch.device) -> Loss:
+    """The loss of outputs and targets. `train_target` gives the class weights; None judges: no weights, no smoothing."""
+    if not classes:
+        return lambda output, target: score_loss(output[:, 0], target, config.score_loss)
+    if train_target is None:
+        return lambda output, target: focal_loss(output, target, config.gamma)
+    weight = None
+    if config.class_weights:
+        weight = torch.from_numpy(class_weights(train_target, classes)).float().to(device)
+    return lambda output, target: focal_loss(output, target, config.gamma, weight, config.label_smoothing)
+
+
+def predict(model: S0, inputs: tuple[np.ndarray, ...], batch: int = 512) -> np.ndarray:
+    """Outputs float32 (n, outputs) of float32 (n, T, C) a branch."""
+    model.eval()
+    device, n = next(model.parameters()).device, len(inputs[0])
+    with torch.no_grad():
+        parts = [model(*(torch.from_numpy(x[i:i + batch]).to(device) for x in inputs)).cpu() for i in range(0, n, batch)]
+    return torch.cat(parts).numpy() if parts else np.zeros((0, model.config.outputs), np.float32)
+
+
+def find_device(name: str) -> torch.device:
+    """"auto": a GPU where there is one. Raises ModelError when "cuda" is asked for and there is none."""
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise ModelError("device is cuda, but torch finds no GPU here; use auto or cpu")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
 @contextmanager
-def deterministic(seed: int) -> Iterator[None]:
+def deterministic(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """One thread, deterministic algorithms and a seed inside; as before outside."""
+    if device is not None and device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in another order each time
     threads, strict, generator = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -104,74 +179,11 @@ def deterministic(seed: int) -> Iterator[None]:
         torch.set_rng_state(generator)
 
 
-def predict(model: S0, x: np.ndarray, batch: int = 256) -> np.ndarray:
-    """Logits float32 (n, classes) of `x` float32 (n, T, inputs)."""
-    model.eval()
-    with torch.no_grad():
-        return torch.cat([model(*_branches(torch.from_numpy(x[i:i + batch]))) for i in range(0, len(x), batch)]).numpy()
+def _learning_rate(config: TrainingConfig, epoch: int) -> float:
+    if config.schedule == "constant":
+        return config.learning_rate
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))  # Loshchilov and Hutter 2017, no restart
 
 
-def _branches(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x[:, :, :EDA_INPUTS], x[:, :, EDA_INPUTS:]
-
-
-def _epoch(state: _State, hyper: Hyper, train: Examples, validation: Examples) -> Epoch:
-    number, began = len(state.history), time.monotonic()
-    torch.manual_seed(hyper.seed * 10_007 + number + 1)
-    x, y = torch.from_numpy(train.x), torch.from_numpy(train.y)
-    state.model.train()
-    total = 0.0
-    for rows in torch.randperm(len(y)).split(hyper.batch):
-        noisy = torch.clamp(x[rows] + hyper.noise * torch.randn_like(x[rows]), -INPUT_LIMIT, INPUT_LIMIT)
-        loss = focal_loss(state.model(*_branches(noisy)), y[rows], hyper.gamma)
-        state.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(state.model.parameters(), hyper.clip_norm)
-        state.optimiser.step()
-        total += loss.item() * len(rows)
-    logits = predict(state.model, validation.x)
-    validation_loss = focal_loss(torch.from_numpy(logits), torch.from_numpy(validation.y), hyper.gamma).item()
-    if not np.isfinite([total, validation_loss]).all():
-        raise ModelError(f"epoch {number}: the loss is no longer a number; use a smaller learning rate")
-    counts = confusion(validation.y, logits.argmax(axis=1), logits.shape[1])
-    return Epoch(number, total / len(y), validation_loss, balanced_accuracy(counts), time.monotonic() - began)
-
-
-def _out_of_patience(state: _State, hyper: Hyper) -> bool:
-    return bool(state.history) and len(state.history) - 1 - state.best_epoch >= hyper.patience
-
-
-def _identity(config: S0Config, hyper: Hyper, train: Examples, validation: Examples) -> str:
-    """Changes with anything that makes a checkpoint another run's; the number of epochs may be raised."""
-    digest = hashlib.sha256(repr((config, {**asdict(hyper), "epochs": 0, "patience": 0})).encode())
-    for array in (train.x, train.y, validation.x, validation.y):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def _save(state: _State, folder: Path, identity: str) -> None:
-    """Written beside and moved into place: an interrupted write leaves the previous checkpoint whole."""
-    data: dict[str, Any] = {
-        "identity": identity, "model": state.model.state_dict(), "optimiser": state.optimiser.state_dict(), "best": state.best,
-        "history": [asdict(e) for e in state.history],
-    }
-    torch.save(data, folder / f"{CHECKPOINT}.new")
-    (folder / f"{CHECKPOINT}.new").replace(folder / CHECKPOINT)
-    with open(folder / LOG, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, fieldnames=list(asdict(state.history[0])))
-        writer.writeheader()
-        writer.writerows(asdict(e) for e in state.history)
-
-
-def _restore(state: _State, path: Path, identity: str) -> None:
-    if not path.exists():
-        raise ModelError(f"{path}: no checkpoint to resume from; train without --resume")
-    try:
-        data = torch.load(path, weights_only=True)
-    except Exception as e:  # torch raises whatever the damaged part gave rise to
-        raise ModelError(f"{path}: the checkpoint cannot be read ({e}); train without --resume") from e
-    if not isinstance(data, dict) or data.get("identity") != identity:
-        raise ModelError(f"{path}: the checkpoint is of other data or settings; train without --resume")
-    state.model.load_state_dict(data["model"])
-    state.optimiser.load_state_dict(data["optimiser"])
-    state.best, state.history = data["best"], [Epoch(**e) for e in data["history"]]
+def _weights(model: S0) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

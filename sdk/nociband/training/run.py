@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,14 +21,21 @@ import nociband
 from nociband.errors import ModelError
 from nociband.models.s0 import S0, S0Config
 from nociband.signals import Recording
-from nociband.training import baselines, dataset, metrics
+from nociband.spec import SPEC
+from nociband.training import baselines, checkpoint, dataset, fitting, loop, metrics
+from nociband.training.checkpoint import Epoch
+from nociband.training.config import TrainingConfig
 from nociband.training.dataset import AUGMENTED, PLAIN, WindowSet
-from nociband.training.loop import Epoch, Examples, deterministic, fit, predict
+from nociband.training.examples import Examples, TaskInfo
 from nociband.training.split import Split, by_subject
-from nociband.training.tasks import Hyper, Task
+from nociband.training.tasks import Task
 
 CALIBRATION_WINDOWS = 300
 VERSION = "1.0.0"
+TENSORBOARD = "tensorboard"
+PROTOCOL = "people held out, seen once"
+INTENDED_USE = "Research on recorded signals. Not for diagnosis, treatment or any decision about a person."
+_BRANCHES = {m: [k for k, f in enumerate(SPEC.model_inputs) if f.branch == m] for m in ("eda", "emg")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +49,14 @@ class Prepared:
     held_out: WindowSet
     std: np.ndarray
 
-    def examples(self, side: WindowSet) -> Examples:
-        """Scaled inputs and labels of one side."""
-        return Examples(side.scaled(self.std), side.labels)
+    def examples(self) -> Examples:
+        """Training windows and, as plain ones, those of validation people."""
+        draw = np.repeat([1, 0], [len(self.train), len(self.validation)])
+        return _examples([self.train, self.validation], draw)
+
+    def scale(self) -> dict[str, np.ndarray]:
+        """`std` by modality."""
+        return {m: self.std[columns] for m, columns in _BRANCHES.items()}
 
 
 def prepare(recordings: Sequence[Recording], task: Task, split_seed: int = 0, draws: dataset.Draws = AUGMENTED) -> Prepared:
@@ -62,60 +75,106 @@ def prepare(recordings: Sequence[Recording], task: Task, split_seed: int = 0, dr
     return Prepared(split, excluded, train, plain.of(split.validation), plain.of(split.held_out), dataset.input_std(train))
 
 
-def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, hyper: Hyper | None = None, split_seed: int = 0,
-          draws: dataset.Draws = AUGMENTED, resume: bool = False,
+def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, config: TrainingConfig | None = None,
+          split_seed: int = 0, draws: dataset.Draws = AUGMENTED, resume: bool = False, tensorboard: bool = False,
           on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> dict[str, Any]:
-    """Train, judge and write `out`; returns what is in training.json. `hyper` replaces the task's own.
+    """Train, judge and write `out`; returns what is in training.json. `config` replaces the task's own settings.
 
-    Raises ModelError and DataError.
+    Raises ModelError and DataError; EnvironmentProblem when `tensorboard` is asked for and not installed.
     """
-    hyper = hyper or task.hyper
+    config = config or task.hyper
+    if config.refit:
+        raise ModelError("refit leaves nobody to validate the conversion with; a model for the band is trained without it")
     out.mkdir(parents=True, exist_ok=True)
     data = prepare(recordings, task, split_seed, draws)
-    config = S0Config(hidden=hyper.hidden, classes=len(task.labels), dropout=hyper.dropout)
-    fit_on, stop_on = data.examples(data.train), data.examples(data.validation)
-    model, history = fit(config, hyper, fit_on, stop_on, out, resume, on_epoch)
+    fitted_on = _fitted_on(data, task, config)
+    with checkpoint.tensorboard(out / TENSORBOARD if tensorboard else None) as write:
+        def done(epoch: Epoch) -> None:
+            write(epoch)
+            on_epoch(epoch)
+        model, history = loop.fit(fitted_on.network, config, fitted_on.train, fitted_on.validation, out, resume, done)
+    judged = _judge(model, fitted_on, task, data, config)
     report = {
         "name": name, "title": task.title, "version": VERSION, "of": task.of, "synthetic": task.synthetic,
         "warning": task.warning,
         "classes": [{"label": label, "value": value} for label, value in zip(task.labels, task.values, strict=True)],
         "sites": list(task.sites), "std": data.std.tolist(),
-        "training": _account(task, data, hyper, split_seed, draws, history) | {"metrics": _judge(model, task, data, hyper)},
+        "training": _account(task, data, config, split_seed, draws, history) | {"metrics": judged},
     }
-    _write(out, model, config, data, report)
+    _write(out, model, fitted_on.network, config, data, report)
     return json.loads((out / "training.json").read_text("utf-8"))
 
 
-def _account(task: Task, data: Prepared, hyper: Hyper, split_seed: int, draws: dataset.Draws,
+def preview(recordings: Sequence[Recording], task: Task, config: TrainingConfig | None = None, split_seed: int = 0,
+            draws: dataset.Draws = AUGMENTED) -> fitting.Preview:
+    """What `train` would do, without doing it; writes nothing."""
+    config = config or task.hyper
+    return fitting.preview(_fitted_on(prepare(recordings, task, split_seed, draws), task, config), config)
+
+
+def _fitted_on(data: Prepared, task: Task, config: TrainingConfig) -> fitting.Prepared:
+    info = TaskInfo(task.dataset, task.name, task.title, "classes", task.of, task.synthetic, task.warning, task.labels,
+                    task.values)
+    return fitting.prepare(data.examples(), info, config, data.split.validation, data.scale())
+
+
+def _examples(sides: Sequence[WindowSet], draw: np.ndarray) -> Examples:
+    """Windows in the features' units, by modality. Each person has one recording."""
+    relative = np.concatenate([s.relative for s in sides]) / dataset.UNIT
+    subjects = np.concatenate([s.subjects for s in sides])
+    return Examples({m: relative[:, :, columns].astype(np.float32) for m, columns in _BRANCHES.items()},
+                    np.zeros((len(subjects), 0)), (), np.concatenate([s.labels for s in sides]), subjects, subjects, draw)
+
+
+def _account(task: Task, data: Prepared, config: TrainingConfig, split_seed: int, draws: dataset.Draws,
              history: list[Epoch]) -> dict[str, Any]:
-    best = min(history, key=lambda e: e.validation_loss)
+    """What the manifest says of the training; short, since the band serves it. OUT/config.toml has every setting."""
     return {
-        "dataset": task.dataset, "task": task.name, "subjects": data.split.to_dict(), "excluded": data.excluded,
-        "split_seed": split_seed, "window_end_s": task.window_end_s, "draws": asdict(draws), "hyper": asdict(hyper),
-        "epochs_run": len(history), "best_epoch": best.epoch, "seconds": round(sum(e.seconds for e in history), 1),
+        "dataset": task.dataset, "task": task.name, "protocol": PROTOCOL, "intended_use": INTENDED_USE, "seed": config.seed,
+        "split_seed": split_seed, "commit": commit(), "subjects": data.split.to_dict(), "excluded": data.excluded,
+        "window_end_s": task.window_end_s, "draws": asdict(draws), "config": config.changed(), "epochs_run": len(history),
+        "best_epoch": checkpoint.best_epoch(history), "seconds": round(sum(e.seconds for e in history), 1),
         "versions": {"nociband": nociband.__version__, "python": platform.python_version(), "numpy": np.__version__,
                      "torch": torch.__version__},
     }
 
 
-def _judge(model: S0, task: Task, data: Prepared, hyper: Hyper) -> dict[str, Any]:
+def commit() -> str | None:
+    """The commit that this package stands at, with "-dirty" after changes; None when it is not run from its own checkout."""
+    package = Path(nociband.__file__).resolve().parent
+    try:
+        if _git(package, "rev-parse", "--show-prefix") != "sdk/nociband/":
+            return None
+        return _git(package, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def _judge(model: S0, fitted_on: fitting.Prepared, task: Task, data: Prepared, config: TrainingConfig) -> dict[str, Any]:
     """The network and both baselines on validation and held-out people."""
-    classes, fit_on, report = len(task.labels), data.examples(data.train), {}
+    classes, report = len(task.labels), {}
+    fit_x, fit_labels = np.concatenate(fitted_on.train.inputs, axis=2), fitted_on.train.target
     for name, side in (("validation", data.validation), ("held_out", data.held_out)):
-        x = side.scaled(data.std)
-        with deterministic(hyper.seed):
+        inputs = fitted_on.units.inputs(_examples([side], np.zeros(len(side), np.int64)))
+        with loop.deterministic(config.seed):
             predictions = {
-                "s0": predict(model, x).argmax(axis=1),
-                "logistic_regression": baselines.logistic_regression(fit_on.x, fit_on.y, x, classes),
-                "majority": baselines.majority(fit_on.y, len(x)),
+                "s0": loop.predict(model, inputs).argmax(axis=1),
+                "logistic_regression": baselines.logistic_regression(fit_x, fit_labels, np.concatenate(inputs, axis=2), classes),
+                "majority": baselines.majority(fit_labels, len(side)),
             }
         report[name] = {who: metrics.judge(side.labels, p, side.subjects, classes) for who, p in predictions.items()}
     return report
 
 
-def _write(out: Path, model: S0, config: S0Config, data: Prepared, report: dict[str, Any]) -> None:
-    torch.save({"config": config.to_dict(), "state_dict": model.state_dict()}, out / "model.pt")
+def _write(out: Path, model: S0, network: S0Config, config: TrainingConfig, data: Prepared, report: dict[str, Any]) -> None:
+    torch.save({"config": network.to_dict(), "state_dict": model.state_dict()}, out / "model.pt")
     rows = np.random.default_rng(0).permutation(len(data.train))[:CALIBRATION_WINDOWS]
     np.savez_compressed(out / "calibration.npz", train=data.train.relative[np.sort(rows)], validation=data.validation.relative,
                         validation_labels=data.validation.labels)
+    (out / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

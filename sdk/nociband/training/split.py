@@ -53,3 +53,15 @@ def by_subject(subjects: Iterable[str], seed: int, share: float = 0.22) -> Split
         raise ModelError(f"{len(names)} people are too few to train, validate and hold out: give at least {max(3, 2 * side + 1)}")
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
     return Split(*(tuple(sorted(part)) for part in (order[2 * side:], order[:side], order[side:2 * side])))
+
+
+def validation_people(subjects: Iterable[str], seed: int, share: float = 0.22) -> tuple[str, ...]:
+    """Draw who validates among training people, for early stopping: `share` of them, at least one, never all.
+
+    The same subjects (in any order) and seed give the same people. Raises ModelError for fewer than two people.
+    """
+    names = sorted(set(subjects))
+    if len(names) < 2:
+        raise ModelError(f"{len(names)} people are too few to train and validate; give two, or set validation_share to 0")
+    count = min(max(1, round(share * len(names))), len(names) - 1)
+    return tuple(sorted(names[i] for i in np.random.default_rng(seed).permutation(len(names))[:count]))

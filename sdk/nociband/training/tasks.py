@@ -11,27 +11,7 @@ from pathlib import Path
 from nociband.errors import ModelError
 from nociband.signals import Recording, fmov, simulator
 from nociband.signals.front_end import EMG_SITES
-
-
-@dataclass(frozen=True)
-class Hyper:
-    """What is decided before training.
-
-    `noise` is Gaussian noise added to the inputs, in their standard deviations; `gamma` the focal loss's; `patience` how many
-    epochs without a better validation loss end the training.
-    """
-
-    epochs: int = 60
-    batch: int = 64
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
-    gamma: float = 2.0
-    patience: int = 12
-    noise: float = 0.1
-    clip_norm: float = 1.0
-    hidden: int = 16
-    dropout: float = 0.3
-    seed: int = 0
+from nociband.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -52,7 +32,7 @@ class Task:
     values: tuple[float | None, ...]
     window_end_s: float = 5.5
     sites: tuple[str, str] = EMG_SITES
-    hyper: Hyper = Hyper()
+    hyper: TrainingConfig = TrainingConfig()
 
 
 # Few windows (about 250) and weak responses: slow and strongly regularised. Chosen by 5-fold cross-validation over the people who
@@ -61,7 +41,7 @@ class Task:
 EMOTION3 = Task(
     name="emotion3", dataset="fmov", title="Which face a person is watching: angry, happy or neutral", of="emotion",
     synthetic=False, warning="emotion, not pain", labels=fmov.LABELS, values=(None, None, None),
-    window_end_s=7.0, hyper=Hyper(learning_rate=1e-3, weight_decay=1e-2, dropout=0.5, noise=0.3),
+    window_end_s=7.0, hyper=TrainingConfig(learning_rate=1e-3, weight_decay=1e-2, dropout=0.5, noise=0.3),
 )
 PAIN5 = Task(
     name="pain5", dataset="synthetic", title="Pain level 0-4 of the physiological simulator", of="pain", synthetic=True,
