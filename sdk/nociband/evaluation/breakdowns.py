@@ -12,7 +12,7 @@ import numpy as np
 
 from nociband.evaluation.metrics import BINS, Outcome, bin_of, judge, rounded, summarise, undefined_reason, values
 from nociband.training import metrics as formulas
-from nociband.training.metrics import RESAMPLES, draw_people, ratio
+from nociband.training.metrics import RESAMPLES, ratio
 
 FEW = 5             # people; below it a group is counted but not judged
 MANY_VALUES = 5     # distinct numbers; above it a numeric attribute is cut at its median
@@ -74,7 +74,7 @@ def calibration(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def bland_altman(outcome: Outcome) -> list[dict[str, Any]]:
-    """A point a window for the plot: {"subject", "mean", "difference"} of estimate (mean over seeds) and score; [] for classes."""
+    """A point a window: {"subject", "mean", "difference"} of the estimate (mean over seeds) and the score; [] for classes."""
     if outcome.labels or not np.isfinite(outcome.runs).all():
         return []
     estimate = outcome.runs.mean(axis=0)
@@ -126,40 +126,33 @@ def attribute_names(attributes: Mapping[str, Mapping[str, Any]]) -> tuple[str, .
     return tuple(n for n in names if len({str(of_one.get(n)) for of_one in attributes.values()} - {"None", "nan", ""}) > 1)
 
 
-def test_retest(outcome: Outcome, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
-    """ICC(2,1) of a person's mean output in the first and the second sitting (by name), over people who have two or more.
+def retest(outcome: Outcome, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
+    """ICC(2,1) of a person's mean output from sitting to sitting, over people who have two or more.
 
-    {"subjects", "icc": {label or "score": {"mean", "low", "high", ...}}} or {"subjects", "icc": None, "reason"}. Of classes the
-    mean probability of each (of two: of the positive one). It takes what was felt as equal in both sittings: where it was not,
-    the ICC is too low.
+    {"subjects", "sittings", "icc": {label or "score": {"mean", "low", "high", ...}}}, or "icc" None and a "reason". The first
+    sittings by name, as many as all these people have. Of classes the mean probability of each (of two: of the positive one).
+    It takes what was felt as equal in all sittings: where it was not, the ICC is too low.
     """
-    if outcome.sittings is None:
-        return {"subjects": 0, "icc": None, "reason": "the data set names no sittings"}
-    pairs = {who: sat[:2] for who in outcome.people
-             if len(sat := np.unique(outcome.sittings[outcome.subjects == who]).tolist()) > 1}
-    if len(pairs) < FEW:
-        return {"subjects": len(pairs), "icc": None,
-                "reason": f"{len(pairs)} people have two sittings or more; {FEW} are needed"}
-    if not np.isfinite(outcome.runs).all():
-        return {"subjects": len(pairs), "icc": None, "reason": undefined_reason(outcome, "icc")}
-    weights = draw_people(len(pairs), resamples, seed)
-    which = {"score": ...} if not outcome.labels else \
-        {label: k for k, label in enumerate(outcome.labels) if len(outcome.labels) > 2 or k == 1}
-    return {"subjects": len(pairs), "icc": {name: _icc_of_sittings(outcome, pairs, k, weights) for name, k in which.items()}}
-
-
-def _icc_of_sittings(outcome: Outcome, pairs: Mapping[str, list[str]], column: Any, weights: np.ndarray) -> dict[str, Any]:
-    runs = outcome.runs if column is ... else outcome.runs[..., column]
     sittings = outcome.sittings
-    assert sittings is not None
-    rows = [[(outcome.subjects == who) & (sittings == sat) for sat in two] for who, two in pairs.items()]
-    sums = []
-    for run in runs:
-        first, second = np.array([[run[mask].mean() for mask in two] for two in rows]).T
-        middle = (first.mean() + second.mean()) / 2
-        each = formulas.score_sums(first - middle, second - middle, np.arange(len(rows)), len(rows))
-        scale = max(np.abs(first).max(), np.abs(second).max(), 1e-12)
-        drawn = np.concatenate([np.ones((1, len(rows)), int), weights])
-        sums.append(formulas.of_score_sums(drawn @ each, scale)["icc"])
-    together = np.stack(sums)
-    return summarise(together[:, 0], together[:, 1:].mean(axis=0), len(rows), "the outputs do not vary")
+    if sittings is None:
+        return {"subjects": 0, "sittings": 0, "icc": None, "reason": "the data set names no sittings"}
+    of = {who: np.unique(sittings[outcome.subjects == who]).tolist() for who in outcome.people}
+    of = {who: names for who, names in of.items() if len(names) > 1}
+    found: dict[str, Any] = {"subjects": len(of), "sittings": min(map(len, of.values()), default=0), "icc": None}
+    if len(of) < FEW:
+        return found | {"reason": f"{len(of)} people have two sittings or more; {FEW} are needed"}
+    if not np.isfinite(outcome.runs).all():
+        return found | {"reason": undefined_reason(outcome, "icc")}
+    rows = [[(outcome.subjects == who) & (sittings == name) for name in names[:found["sittings"]]] for who, names in of.items()]
+    means = np.array([[[run[mask].mean(axis=0) for mask in masks] for masks in rows] for run in outcome.runs])
+    draws = np.random.default_rng(seed).integers(len(of), size=(resamples, len(of)))
+    if not outcome.labels:
+        return found | {"icc": {"score": _icc_with_interval(means, draws)}}
+    which = range(len(outcome.labels)) if len(outcome.labels) > 2 else (1,)
+    return found | {"icc": {outcome.labels[k]: _icc_with_interval(means[..., k], draws) for k in which}}
+
+
+def _icc_with_interval(means: np.ndarray, draws: np.ndarray) -> dict[str, Any]:
+    """Of means (seeds, people, sittings) and indices of people (resamples, people)."""
+    drawn = np.mean([formulas.icc_2_1(run[draws]) for run in means], axis=0)
+    return summarise(formulas.icc_2_1(means), drawn, means.shape[1], "the outputs do not vary")

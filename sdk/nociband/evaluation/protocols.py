@@ -125,9 +125,10 @@ def _holdout(names: tuple[str, ...], rest: str, protocol: str, seed: int) -> Fol
     if rest.startswith("@"):
         test = tuple(sorted({name.strip() for name in rest[1:].split(",") if name.strip()}))
         strangers = sorted(set(test) - set(names))
-        if strangers or not test:
-            raise ModelError(f"protocol {protocol!r}: {', '.join(strangers) or 'nobody'} cannot be held out; "
-                             f"there are {', '.join(names)}")
+        if not test:
+            raise ModelError(f"protocol {protocol!r} names nobody to hold out; known are: {KNOWN}")
+        if strangers:
+            raise ModelError(f"protocol {protocol!r}: {', '.join(strangers)} cannot be held out; there are {', '.join(names)}")
         return Fold(0, "hold-out", tuple(n for n in names if n not in test), test)
     from sklearn.model_selection import GroupShuffleSplit
 

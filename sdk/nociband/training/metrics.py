@@ -134,6 +134,22 @@ def of_score_sums(sums: np.ndarray, scale: float = 1.0) -> dict[str, np.ndarray]
     }
 
 
+def icc_2_1(ratings: np.ndarray) -> np.ndarray:
+    """ICC(2,1) of ratings (..., targets, judges), two or more of each; NaN where no rating differs.
+
+    Shrout and Fleiss (1979): (BMS - EMS) / (BMS + (k - 1) EMS + k (JMS - EMS) / n), from the mean squares between targets,
+    between judges and of the residual.
+    """
+    n, k = ratings.shape[-2:]
+    ratings = ratings - ratings.mean(axis=(-2, -1), keepdims=True)
+    targets, judges = ratings.mean(axis=-1), ratings.mean(axis=-2)
+    bms, jms = k * (targets**2).sum(axis=-1) / (n - 1), n * (judges**2).sum(axis=-1) / (k - 1)
+    ems = ((ratings - targets[..., None] - judges[..., None, :]) ** 2).sum(axis=(-2, -1)) / ((n - 1) * (k - 1))
+    below = bms + (k - 1) * ems + k * (jms - ems) / n
+    vary = (ratings**2).mean(axis=(-2, -1)) > 1e-24
+    return ratio(bms - ems, np.where(vary, below, 0))
+
+
 def draw_people(people: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """int64 (resamples, people): how often each person is in each bootstrap sample of as many people, drawn with replacement."""
     draws = np.random.default_rng(seed).integers(people, size=(resamples, people))
