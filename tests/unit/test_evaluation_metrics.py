@@ -160,6 +160,17 @@ def test_seeds_are_averaged_before_people_are_drawn():
     assert single[0]["sd_seeds"] is None
 
 
+def test_the_ends_are_the_percentiles_of_the_seed_mean_over_the_draws():
+    """2.5 and 97.5 of what scikit-learn gives for each draw's windows laid end to end."""
+    outcome = class_outcome(people=8, seeds=2)
+    drawn = []
+    for weights in formulas.draw_people(8, 200, seed=7):
+        rows = np.repeat(np.arange(len(outcome.target)), weights[outcome.person])
+        drawn.append(np.mean([sk.f1_score(outcome.target[rows], run[rows].argmax(axis=1), average="macro") for run in outcome.runs]))
+    found = judge(outcome, 200, seed=7)["macro_f1"]
+    assert (found["low"], found["high"]) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=6e-5)
+
+
 def test_the_draw_is_seeded_and_windows_of_a_person_stay_together():
     outcome = class_outcome()
     assert judge(outcome, 200, seed=1) == judge(outcome, 200, seed=1) != judge(outcome, 200, seed=2)
