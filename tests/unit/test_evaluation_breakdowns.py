@@ -100,26 +100,26 @@ def sittings_of(noise: float, classes: int = 0, sittings: int = 2, people: int =
 
 
 def test_retest_is_the_icc_of_the_sittings_means():
-    steady, shaky = (breakdowns.test_retest(sittings_of(noise), 500) for noise in (0.02, np.sqrt(0.03)))
+    steady, shaky = (breakdowns.retest(sittings_of(noise), 500) for noise in (0.02, np.sqrt(0.03)))
     assert (steady["subjects"], steady["sittings"]) == (60, 2) and steady["icc"]["score"]["mean"] > 0.95
     assert shaky["icc"]["score"]["low"] < 0.5 < shaky["icc"]["score"]["high"] < 0.8  # as much noise as there is between people
     outcome = sittings_of(0.1, classes=2, sittings=3)
     means = np.array([[outcome.runs[0, (outcome.subjects == who) & (outcome.sittings == s), 1].mean() for s in ("s0", "s1", "s2")]
                       for who in outcome.people])
-    found = breakdowns.test_retest(outcome, 100)
+    found = breakdowns.retest(outcome, 100)
     assert found["sittings"] == 3 and found["icc"]["yes"]["mean"] == pytest.approx(icc_2_1(means), abs=1e-4)
 
 
 def test_retest_takes_the_sittings_that_all_returning_people_have():
     outcome = sittings_of(0.1, sittings=3, people=10)
     once, twice = (outcome.subjects == "00") & (outcome.sittings != "s0"), (outcome.subjects == "01") & (outcome.sittings == "s1")
-    found = breakdowns.test_retest(outcome.where(~(once | twice)), 100)
+    found = breakdowns.retest(outcome.where(~(once | twice)), 100)
     assert (found["subjects"], found["sittings"]) == (9, 2) and found["icc"]["score"]["mean"] is not None
 
 
 def test_without_a_second_sitting_there_is_no_retest():
     once = class_outcome()
-    assert breakdowns.test_retest(once) == \
+    assert breakdowns.retest(once) == \
         {"subjects": 0, "sittings": 0, "icc": None, "reason": "the data set names no sittings"}
     named = Outcome(once.runs, once.target, once.subjects, once.labels, once.subjects)
-    assert breakdowns.test_retest(named)["reason"] == "0 people have two sittings or more; 5 are needed"
+    assert breakdowns.retest(named)["reason"] == "0 people have two sittings or more; 5 are needed"

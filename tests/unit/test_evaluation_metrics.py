@@ -166,7 +166,8 @@ def test_the_ends_are_the_percentiles_of_the_seed_mean_over_the_draws():
     drawn = []
     for weights in formulas.draw_people(8, 200, seed=7):
         rows = np.repeat(np.arange(len(outcome.target)), weights[outcome.person])
-        drawn.append(np.mean([sk.f1_score(outcome.target[rows], run[rows].argmax(axis=1), average="macro") for run in outcome.runs]))
+        truth, said = outcome.target[rows], outcome.runs[:, rows].argmax(axis=2)
+        drawn.append(np.mean([sk.f1_score(truth, one, average="macro") for one in said]))
     found = judge(outcome, 200, seed=7)["macro_f1"]
     assert (found["low"], found["high"]) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=6e-5)
 

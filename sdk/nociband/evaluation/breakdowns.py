@@ -126,7 +126,7 @@ def attribute_names(attributes: Mapping[str, Mapping[str, Any]]) -> tuple[str, .
     return tuple(n for n in names if len({str(of_one.get(n)) for of_one in attributes.values()} - {"None", "nan", ""}) > 1)
 
 
-def test_retest(outcome: Outcome, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
+def retest(outcome: Outcome, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
     """ICC(2,1) of a person's mean output from sitting to sitting, over people who have two or more.
 
     {"subjects", "sittings", "icc": {label or "score": {"mean", "low", "high", ...}}}, or "icc" None and a "reason". The first
