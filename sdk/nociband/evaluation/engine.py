@@ -7,6 +7,7 @@ killed worker, a lost node or Ctrl-C costs what was under way and nothing else. 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from nociband.evaluation.jobs import Context, Job, JobResult, code_version, run_
 from nociband.evaluation.pool import ONE_THREAD, RETRIES, Pool
 
 ENGINES = ("serial", "local", "ray")
+CONNECT_S = 5.0
 POLL_S = 1.0    # how often a wait for Ray lets Ctrl-C through
 
 OnResult = Callable[[JobResult, bool], None]
@@ -88,8 +90,6 @@ def _named(job: Job, context: Context) -> JobResult:
 
 def _on_ray(job: Job, context: Context) -> JobResult:
     """In a Ray worker: the same code must stand on every node, or outputs could differ."""
-    import socket
-
     if code_version() != context.code:
         raise EnvironmentProblem(f"node {socket.gethostname()} has another version of nociband or of its libraries than this "
                                  "machine; install the same on every node")
@@ -98,6 +98,7 @@ def _on_ray(job: Job, context: Context) -> JobResult:
 
 def _ray(jobs: Sequence[Job], context: Context, workers: int | None, address: str | None) -> Iterator[JobResult]:
     """Windows are put into the cluster once; Ray starts a job again when its worker dies (`max_retries`)."""
+    _reachable(address)
     try:
         import ray
     except ModuleNotFoundError as e:
@@ -114,6 +115,18 @@ def _ray(jobs: Sequence[Job], context: Context, workers: int | None, address: st
         finally:
             for handle in pending:
                 ray.cancel(handle, force=True)
+
+
+def _reachable(address: str | None) -> None:
+    """Ray itself tries for minutes where nobody listens. Raises EnvironmentProblem."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except OSError as e:
+        raise EnvironmentProblem(f"no Ray cluster answers at {address} ({e}); `ray start --head --port={port}` there starts one, "
+                                 "--address local needs none") from e
 
 
 def _take(ray: Any, handle: Any, job: Job) -> JobResult:

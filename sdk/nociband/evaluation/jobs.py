@@ -149,10 +149,10 @@ def find_model(name: str) -> Estimator:
 
     Yours is called without arguments and gives an Estimator. Raises ModelError when there is none.
     """
-    from nociband.training import estimators
-
     plain = name.partition("@")[0]
     if not _is_own(plain):
+        from nociband.training import estimators
+
         return estimators.find(plain)
     import importlib
 

@@ -1,0 +1,110 @@
+"""Jobs, nested tuning and their files: nobody is on both sides, nothing leaks, nothing is read half."""
+
+import json
+
+import numpy as np
+import pytest
+from tests.unit.evaluation_models import CLASSES, HERE, Centroid, Tuned, windows
+
+from nociband.errors import DataError, ModelError
+from nociband.evaluation import evaluate, jobs, tuning
+from nociband.evaluation.jobs import Job, JobResult
+from nociband.evaluation.plan import Plan, Tuning
+
+
+def context(models=("Centroid",), people=6, protocol="loso", examples=None, **plan):
+    named = tuple(HERE + name for name in models)
+    made = Plan("made_up", "two", protocol, named, **{"seeds": (0, 1)} | plan)
+    return evaluate.context_of(made, CLASSES, {"causal": windows(people) if examples is None else examples})
+
+
+def test_a_job_answers_for_the_people_left_out_and_survives_a_file(tmp_path):
+    shared = context()
+    job = Job(HERE + "Centroid", 2, 1, '{"columns":1}')
+    result = jobs.run_job(job, shared)
+    assert set(result.subjects) == {"p02"} and result.output.shape == (10, 2) and result.fits == 1
+    assert np.array_equal(result.target, shared.examples["causal"].of(["p02"]).target)
+    back = JobResult.load(result.save(tmp_path))
+    assert back.job == job and back.settings == {"columns": 1} and back.identity == shared.identity_of(job.model)
+    for name in ("subjects", "sittings", "target", "output"):
+        assert getattr(back, name).tobytes() == getattr(result, name).tobytes()
+    assert jobs.run_job(job, shared).output.tobytes() == result.output.tobytes()
+    assert [p.name for p in tmp_path.iterdir()] == [f"{job.key}.npz"]
+
+
+def test_a_file_that_was_cut_short_is_refused(tmp_path):
+    path = jobs.run_job(Job(HERE + "Prior", 0, 0), context()).save(tmp_path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match="no readable result of a job"):
+        JobResult.load(path)
+
+
+def test_a_model_cannot_see_the_targets_it_is_judged_on():
+    result = jobs.run_job(Job(HERE + "Peeping", 0, 0), context())
+    assert set(result.target) == {0, 1} and set(result.output.argmax(axis=1)) == {0}
+
+
+def test_what_is_no_probability_is_refused():
+    with pytest.raises(ModelError, match=r"wrong must answer with probabilities; a window's sum to 1\.4000"):
+        jobs.run_job(Job(HERE + "Wrong", 0, 0), context())
+
+
+def test_tuning_fits_on_training_people_alone_and_finds_the_better_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOCIBAND_TEST_FITS", str(tmp_path / "fits"))
+    result = jobs.run_job(Job(HERE + "Tuned", 3, 0), context(("Tuned",), people=7, examples=windows(7, 40)))
+    assert result.settings == {"columns": 1} and result.fits == 2 * 3 + 1
+    fits = [set(line.split()[3].split("-")) for line in (tmp_path / "fits").read_text().splitlines()]
+    assert len(fits) == 7 and all("p03" not in people for people in fits)
+    assert all(people == {f"p{i:02d}" for i in range(7)} - {"p03"} for people in fits[-1:])
+    assert all(len(people) == 4 for people in fits[:-1])
+    scores = [tried["score"] for tried in result.choice]
+    assert scores[1] > scores[0] and [tried["settings"] for tried in result.choice] == [{"columns": 4}, {"columns": 1}]
+
+
+def test_a_leak_of_the_target_in_one_person_does_not_reach_the_choice():
+    """The judged person's windows say the opposite: were they in the inner folds, the choice's scores would change."""
+    one, other = windows(6, seed=1), windows(6, seed=1)
+    rows = other.subjects == "p05"
+    other.target[rows] = 1 - other.target[rows]
+    both = [jobs.run_job(Job(HERE + "Tuned", 5, 0), context(("Tuned",), examples=e)) for e in (one, other)]
+    assert both[0].choice == both[1].choice and both[0].output.tobytes() == both[1].output.tobytes()
+
+
+def test_a_lower_metric_is_better_when_it_is_and_the_plan_can_give_the_candidates():
+    listed = Tuning(2, "brier", {"x": ({"columns": 4}, {"columns": 1}, {"columns": 1})})
+    choice = tuning.choose(Centroid(), "x", windows(6, 40), CLASSES, 0, listed)
+    scores = [tried["score"] for tried in choice.scores]
+    assert choice.settings == {"columns": 1} and scores[1] == min(scores) == scores[2] and choice.fits == 6
+    assert tuning.choose(Centroid(), "y", windows(6), CLASSES, 0, listed) == tuning.Choice({"columns": 1})
+    assert tuning.candidates_of(Tuned(), "y", CLASSES, listed) == ({"columns": 4}, {"columns": 1})
+
+
+def test_identity_changes_with_what_decides_an_output_and_with_nothing_else():
+    name = HERE + "Centroid"
+    same = context().identity_of(name)
+    assert context(("Centroid", "Prior"), primary="macro_f1", tuning=Tuning(metric="balanced_accuracy"),
+                   seeds=(0, 1, 2)).identity_of(name) == same
+    others = [context(people=7), context(protocol="kfold:3"), context(tuning=Tuning(candidates={name: ({"columns": 2},)})),
+              context(seeds=(1,)), context(examples=windows(6, seed=9))]
+    found = {c.identity_of(name) for c in others}
+    assert len(found) == len(others) and same not in found
+    assert context().identity_of(HERE + "Prior") != same
+
+
+def test_models_are_found_and_refused_by_name():
+    assert jobs.find_model(HERE + "Centroid@none").name == "centroid"
+    with pytest.raises(ModelError, match="cannot be imported .*package.module:Class"):
+        jobs.find_model("tests.unit.evaluation_models:Nobody")
+    with pytest.raises(ModelError, match="'no_such_model'"):
+        jobs.find_model("no_such_model")
+    assert [jobs.base_of(n) for n in ("s0", "s0:no_attention", "s0@none", "s0:flat@none", HERE + "Prior@none")] == \
+        ["s0", "s0", "s0", "s0", HERE + "Prior"]
+
+
+def test_one_seed_for_a_model_without_seeds_and_one_choice_a_fold():
+    work = evaluate.work_of(context(("Centroid", "Tuned", "Prior"), people=4, protocol="kfold:2"))
+    seeds = {name: sorted(j.seed for j in (*work.first, *work.waiting) if j.model == HERE + name and j.fold == 0)
+             for name in ("Centroid", "Tuned", "Prior")}
+    assert seeds == {"Centroid": [0, 1], "Tuned": [0, 1], "Prior": [0]}
+    assert {j.model for j in work.waiting} == {HERE + "Tuned"} and {j.seed for j in work.waiting} == {1}
+    assert work.fits == 2 * (2 + 2 + 1 + 2 * 2) and json.loads(work.first[0].settings or "") == {"columns": 1}
