@@ -1,7 +1,8 @@
 """The `nociband` command: finds the commands in nociband_tools/commands and turns errors into messages.
 
-Each module there has `command`, a function that typer reads; a module imports what is heavy or optional inside it, so that
-`nociband --help` needs none of the extras. Exit status: 0 done, 1 the answer is no, 2 wrong use or something is missing.
+Each module there has `command`, a function that typer reads, or `app`, a typer application of its own (`nociband data list`); a
+module imports what is heavy or optional inside it, so that `nociband --help` needs none of the extras. Exit status: 0 done, 1 the
+answer is no, 2 wrong use or something is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ except KeyboardInterrupt:   # imports take a third of a second: whoever stops th
 EXTRA_OF = {
     "torch": "train", "scipy": "train", "tensorflow": "convert", "onnx": "convert", "onnx2tf": "convert", "mediapipe": "fusion",
     "cv2": "fusion", "skimage": "fusion", "fastapi": "monitor", "uvicorn": "monitor", "bumble": "sim", "ai_edge_litert": "sim",
-    "platformio": "sim",
+    "platformio": "sim", "pooch": "sim", "requests": "sim",
 }
 
 
@@ -34,7 +35,11 @@ def build_app() -> typer.Typer:
     app.callback()(lambda: None)  # keeps one command from becoming the whole application
     for module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda m: m.name):
         target = importlib.import_module(f"{commands.__name__}.{module.name}")
-        app.command(module.name.replace("_", "-"))(target.command)
+        name = module.name.replace("_", "-")
+        if hasattr(target, "app"):
+            app.add_typer(target.app, name=name)
+        else:
+            app.command(name)(target.command)
     return app
 
 

@@ -1,4 +1,4 @@
-"""`nociband train` and `nociband download` from the command line: the report, and one line for what is wrong."""
+"""`nociband train` and `nociband data get` from the command line: the report, and one line for what is wrong."""
 
 import json
 import sys
@@ -36,5 +36,5 @@ def test_what_is_wrong_is_said_in_a_line(monkeypatch, tmp_path, capsys):
     assert nociband(monkeypatch, "train", "--dataset", "fmov", "--task", "emotion3") == 1
     said = capsys.readouterr().err
     assert "nowhere" in said and "nociband data get fmov" in said and "Traceback" not in said
-    assert nociband(monkeypatch, "download", "everything") == 1
+    assert nociband(monkeypatch, "data", "get", "everything") == 1
     assert "unknown data set 'everything'; known: fmov" in capsys.readouterr().err

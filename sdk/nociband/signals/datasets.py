@@ -73,8 +73,8 @@ def _inside(root: Path, info: registry.DatasetInfo, what: str) -> Path:
     why = "does not exist" if not root.exists() else f"holds no {info.folder}"
     if info.access != "open":
         raise DataError(f"{what} ({root}) {why}. {info.how_to_obtain}")
-    raise DataError(f"{what} ({root}) {why}. Get the data with `nociband data get {info.name}`, or set NOCIBAND_DATA to the folder "
-                    f"that holds {Path(info.folder).parts[0]}/")
+    raise DataError(f"{what} ({root}) {why}. Get the data with `nociband data get {info.name}`, or set NOCIBAND_DATA to the "
+                    f"folder that holds {Path(info.folder).parts[0]}/")
 
 
 def verify(name: str, root: str | Path | None = None) -> list[Finding]:

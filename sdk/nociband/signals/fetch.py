@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 Progress = Callable[[str, int, int | None], None]
-CHUNK = 1 << 16
+CHUNK = 1 << 13    # what is lost of a transfer that breaks off is less than one
 TIMEOUT_S = 30.0
 
 

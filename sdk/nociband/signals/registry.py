@@ -15,6 +15,8 @@ from typing import Any
 from nociband.errors import DataError
 from nociband.signals.recording import Finding, Recording
 
+SYNTHETIC_PEOPLE, SYNTHETIC_S = 48, 360.0
+
 
 @dataclass(frozen=True)
 class DatasetInfo:
@@ -48,11 +50,18 @@ class DatasetInfo:
         return self.obtain or str(self._module().ACCESS)
 
     def load(self, root: str | Path | None = None) -> list[Recording]:
-        """Every recording (of `shock_trials`, whose `holds` is "trials": a Trials). Raises DataError."""
+        """Every recording (of `shock_trials`, whose `holds` is "trials": a Trials; of `synthetic`: 48 people, seed 0).
+
+        Raises DataError when the data set is missing or damaged.
+        """
+        if self.access == "synthetic":
+            return [self._module().simulate(SYNTHETIC_S, 0, f"T{k:03d}") for k in range(SYNTHETIC_PEOPLE)]
         return self._call("load", root)
 
     def check(self, root: str | Path | None = None) -> list[Finding]:
-        """What is wrong with the files, empty when nothing is. Raises DataError when the data set is not there at all."""
+        """What is wrong with the files, empty when nothing is. Raises DataError when an open data set is not there at all."""
+        if self.access == "synthetic":
+            return []
         return self._call("check", root)
 
     def people_here(self, root: str | Path | None = None) -> int | None:
@@ -108,12 +117,12 @@ ALL = (
                  "J. Vis. Exp. 146:e59057, doi:10.3791/59057"),
     DatasetInfo(
         name="painmonit", title="PainMonit PMED: heat pain in the laboratory", folder="painmonit", people=55,
-        licence="see its data record", access="registered", module="nociband.signals.painmonit", tasks=("heat_pain", "covas"),
+        licence="research, by agreement", access="registered", module="nociband.signals.painmonit", tasks=("heat_pain", "covas"),
         signals="two EDA, ECG, EMG, BVP, respiration, heater temperature, continuous rating (CoVAS), 250 Hz",
         citation="Gouverneur et al. 2024, Scientific Data 11:1051, doi:10.1038/s41597-024-03878-w"),
     DatasetInfo(
         name="painmonit_pmcd", title="PainMonit PMCD: pain during physiotherapy", folder="painmonit", people=49,
-        licence="see its data record", access="registered", module="nociband.signals.painmonit",
+        licence="research, by agreement", access="registered", module="nociband.signals.painmonit",
         options={"part": "PMCD"}, tasks=("clinical_pain",),
         signals="two EDA, two BVP, EMG, skin temperature, respiration, grip",
         citation="Gouverneur et al. 2024, Scientific Data 11:1051, doi:10.1038/s41597-024-03878-w"),

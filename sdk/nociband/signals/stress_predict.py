@@ -31,6 +31,7 @@ LABEL_TABLE = Path("Processed_data") / "Improved_All_Combined_hr_rsp_binary.csv"
 SCORES = Path("Processed_data") / "Questionnaires_scores.xlsx"
 WITHOUT_LABELS = ("S01",)
 MIN_SECONDS = 600.0
+START_WITHIN_S = 60.0
 # file: rate in Hz, columns, names of the channels, unit, what a number is multiplied by (E4's info.txt)
 FILES = {
     "EDA": (4.0, ("eda",), "uS", 1.0),
@@ -95,10 +96,26 @@ def _load_person(folder: Path, spans: np.ndarray | None, scores: Mapping[str, fl
     subject = folder.name
     if spans is None and subject not in WITHOUT_LABELS:
         raise DamagedFile(folder.parent.parent / LABEL_TABLE, f"no labels of {subject}", "column 'Participant'")
+    began, channels = _signals(folder)
+    length = min(c.duration_s for c in channels.values())
+    return Recording(
+        name=f"stress_predict:{subject}", subject=subject, channels=channels,
+        events=_events(spans, began, length) if spans is not None else (), simulated=(),
+        source=f"stress_predict subject {subject} (Iqbal et al. 2022, MIT)",
+        notes="Stress, not pain. Wrist, Empatica E4." + (" This person has no labels." if spans is None else ""),
+        attributes=scores,
+    )
+
+
+def _signals(folder: Path) -> tuple[float, dict[str, Channel]]:
+    """Unix time at which the last of the signals begins, and the channels from then on."""
     signals = {}
     for name in FILES:
-        if name not in OPTIONAL or any((folder / f"{name}.csv{end}").is_file() for end in ("", ".gz")):
-            signals[name] = _e4(tables.find(folder / f"{name}.csv"), name)
+        path = folder / f"{name}.csv"
+        if name not in OPTIONAL or path.is_file() or path.with_name(f"{name}.csv.gz").is_file():
+            signals[name] = _e4(tables.find(path), name)
+            if abs(off := signals[name][0] - signals["EDA"][0]) > START_WITHIN_S:
+                raise DamagedFile(path, f"begins {off:+.0f} s from the EDA's beginning", "line 1")
     began = max(start for start, _ in signals.values())
     channels = {}
     for name, (start, samples) in signals.items():
@@ -108,14 +125,7 @@ def _load_person(folder: Path, spans: np.ndarray | None, scores: Mapping[str, fl
             raise DamagedFile(folder / f"{name}.csv", f"{len(kept) / rate:.0f} s of data where {MIN_SECONDS:.0f} s or more "
                               "belong: the file looks truncated")
         channels.update({title: Channel(kept[:, k], rate, unit) for k, title in enumerate(titles)})
-    length = min(c.duration_s for c in channels.values())
-    return Recording(
-        name=f"stress_predict:{subject}", subject=subject, channels=channels,
-        events=_events(spans, began, length) if spans is not None else (), simulated=(),
-        source=f"stress_predict subject {subject} (Iqbal et al. 2022, MIT)",
-        notes="Stress, not pain. Wrist, Empatica E4." + (" This person has no labels." if spans is None else ""),
-        attributes=scores,
-    )
+    return began, channels
 
 
 def _e4(path: Path, name: str) -> tuple[float, np.ndarray]:
@@ -127,7 +137,7 @@ def _e4(path: Path, name: str) -> tuple[float, np.ndarray]:
         raise DamagedFile(path, f"{len([x for x in lines if x.strip()])} lines; start, rate and samples belong here")
     head = tables.numbers(b"\n".join(lines[:2]), path, len(titles), separator)
     if (head[1] != rate).any():
-        raise DamagedFile(path, f"the sampling rate is {head[1, 0]:g} Hz where {rate:g} Hz belong", "line 2")
+        raise DamagedFile(path, f"the sampling rate is {head[1][head[1] != rate][0]:g} Hz where {rate:g} Hz belong", "line 2")
     if not 1e9 < head[0, 0] < 1e10:
         raise DamagedFile(path, f"{head[0, 0]:g} is no Unix time in seconds", "line 1")
     return float(head[0, 0]), tables.numbers(lines[2], path, len(titles), separator, first_line=3)
