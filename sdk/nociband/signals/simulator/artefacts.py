@@ -7,9 +7,11 @@
     eda_pressure  EDA falls by 10-40 % and comes back                             nothing: looks like skin
     emg_lift      a lead is off: the amplifier rests at a rail                     saturation, emg_electrode_off when long
     emg_hum       a lead is half off: mains hum beyond the rails                  saturation
+    eda_bridge    sweat or a wire joins the EDA electrodes: beyond the range      saturation
 
 Sizes and durations are our choice. Sources for what is qualitative: loose EDA electrodes read zero and movement gives abrupt
-changes (Boucsein 2012; Kleckner et al. 2018); movement artefacts of surface EMG lie below 20 Hz (De Luca et al. 2010).
+changes (Boucsein 2012), floors and ceilings occur in EDA worn at home (Kleckner et al. 2018), movement artefacts of surface EMG
+lie below 20 Hz (De Luca et al. 2010).
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ SHAPES: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "eda_pressure": ((1.0, 5.0), (0.1, 0.4)),
     "emg_lift": ((2.0, 14.0), (4.0, 8.0)),
     "emg_hum": ((1.0, 6.0), (3.0, 6.0)),
+    "eda_bridge": ((2.0, 8.0), (130.0, 160.0)),  # the band's converter ends at 128 uS; only ever add kinds at the end
 }
-REASONS = {"motion": "motion", "eda_lift": "eda_electrode_off", "emg_lift": "saturation", "emg_hum": "saturation"}
+REASONS = {"motion": "motion", "eda_lift": "eda_electrode_off", "emg_lift": "saturation", "emg_hum": "saturation",
+           "eda_bridge": "saturation"}
 MAINS_HZ = 50.0
 _EDGE_S = 0.25  # a movement swells and fades
 _DROP_S = 0.05  # time constant of a contact that opens
@@ -43,7 +47,8 @@ _SWAY_S = 0.4  # a movement's swings: knots every 0.2 s, so about 0.5 to 2.5 Hz
 class Artefact:
     """One artefact from `t_s` for `duration_s`; `channel` "" for the whole body.
 
-    `severity`: motion and fidget g RMS an axis, eda_lift uS left over, eda_pressure share lost, emg_lift and emg_hum mV.
+    `severity`: motion and fidget g RMS an axis, eda_lift and eda_bridge the uS measured, eda_pressure share lost,
+    emg_lift and emg_hum mV.
     """
 
     kind: str
@@ -79,7 +84,7 @@ def draw_artefacts(seconds: float, rates: Artefacts, sites: tuple[str, ...], rng
 def apply(channels: dict[str, Channel], artefacts: tuple[Artefact, ...], rng: np.random.Generator) -> dict[str, Channel]:
     """The channels with every artefact in them; EMG must be raw. Contacts that open come last: nothing shakes an open lead."""
     samples = {name: channel.samples.copy() for name, channel in channels.items()}
-    order = sorted(range(len(artefacts)), key=lambda i: artefacts[i].kind.endswith(("lift", "hum")))
+    order = sorted(range(len(artefacts)), key=lambda i: artefacts[i].kind.endswith(("lift", "hum", "bridge")))
     generators = rng.spawn(len(artefacts))
     for i in order:
         _apply_one(samples, {name: c.rate_hz for name, c in channels.items()}, artefacts[i], generators[i])
@@ -94,8 +99,8 @@ def _apply_one(samples: dict[str, np.ndarray], rates: dict[str, float], artefact
     t = np.arange(len(signal)) / hz
     inside = (t >= artefact.t_s) & (t < artefact.end_s)
     if artefact.kind.startswith("eda"):
-        floor = artefact.severity if artefact.kind == "eda_lift" else signal * (1 - artefact.severity)
-        signal += (floor - signal) * _contact_lost(t, artefact)
+        target = signal * (1 - artefact.severity) if artefact.kind == "eda_pressure" else artefact.severity
+        signal += (target - signal) * _contact_lost(t, artefact)
     elif artefact.kind == "emg_lift":
         signal[inside] = artefact.severity * 1000 * (1 if rng.random() < 0.5 else -1)
     else:

@@ -69,6 +69,7 @@ class Artefacts:
     eda_pressure_per_minute: float = 0.0
     emg_lift_per_minute: float = 0.0
     emg_hum_per_minute: float = 0.0
+    eda_bridge_per_minute: float = 0.0
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -81,7 +82,7 @@ class Artefacts:
         2018 judged 21 % of EDA worn at home so invalid (children; their margin of 5 s). How it splits into kinds is our choice.
         """
         return cls(motion_per_minute=0.6, fidget_per_minute=2.0, eda_lift_per_minute=0.25, eda_pressure_per_minute=0.3,
-                   emg_lift_per_minute=0.1, emg_hum_per_minute=0.1)
+                   emg_lift_per_minute=0.1, emg_hum_per_minute=0.1, eda_bridge_per_minute=0.03)
 
     @property
     def any(self) -> bool:

@@ -111,7 +111,7 @@ class Population:
     scr_usiemens: ByLevel = _by((0.0, 0.08, 0.22, 0.5, 1.0), "uS", f"top: {_DAWSON} (0.2-1.0 uS); growth ours")
     scr_spread: Distribution = _of("lognormal", 1, 0.3, "times", f"ours ({_SHOCK}: within-person SD of ln 0.42)")
     spontaneous_usiemens: Distribution = _of("lognormal", 0.08, 0.6, "uS", "ours")
-    habituation: Distribution = _of("normal", 0.1, 0.1, "per ln(trial)", "shape: Rossmann and Vossel 1988 (amplitude on the log "
+    habituation: Distribution = _of("normal", 0.1, 0.1, "per ln(trial)", "shape: Rossmann and Vossel (amplitude on the log "
                                     "of the stimulus number); direction: van der Miesen et al. 2025; size ours "
                                     f"({_SHOCK}: none, slope +0.05 in the order of the file)", (-0.2, 0.4))
     drift_per_minute: Distribution = _of("normal", -0.02, 0.02, "1/min", f"{_FMOV}: median -0.019, 10-90 % -0.040 to +0.010")
