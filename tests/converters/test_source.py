@@ -13,7 +13,7 @@ import torch
 from _trained import INFO, STD, made_windows, write
 
 from nociband.errors import ModelError
-from nociband.models.s0 import INPUT_LIMIT
+from nociband.models.s0 import INPUT_LIMIT, S0, S0Config
 from nociband.spec import SPEC
 from nociband_convert import source
 
@@ -84,6 +84,13 @@ def test_normalised_windows_are_in_clamped_standard_deviations(folder: Path) -> 
 def test_refusals(folder: Path, change: Callable[[Path], None], words: str) -> None:
     change(folder)
     with pytest.raises(ModelError, match=words):
+        source.load(folder)
+
+
+def test_a_network_that_the_band_cannot_run_is_named(folder: Path) -> None:
+    network = S0(S0Config(classes=3, hidden=4, attention=False))
+    torch.save({"config": network.config.to_dict(), "state_dict": network.state_dict()}, folder / "model.pt")
+    with pytest.raises(ModelError, match="an S0 that the band cannot run"):
         source.load(folder)
 
 

@@ -58,7 +58,8 @@ class S0Predictor:
 
     def __call__(self, examples: Examples) -> np.ndarray:
         """float64 (n, classes) probabilities, or (n,) scores within the task's range."""
-        output = loop.predict(self.model, self.units.inputs(examples)).astype(np.float64)
+        with loop.deterministic(0):  # the same bits however many threads the caller has
+            output = loop.predict(self.model, self.units.inputs(examples)).astype(np.float64)
         if self.task.kind == "classes":
             return np.asarray(torch.softmax(torch.from_numpy(output), dim=1).numpy())
         return np.clip(output[:, 0] * self.units.spread + self.units.centre, *self.task.score_range)

@@ -17,8 +17,8 @@ def jump_reduction(train: Examples, seed: int) -> Examples:
 
     Neighbouring windows of a recording say nearly the same, so even jumps cost less than a random draw. A class c with n_c
     windows keeps the share f = max(n_rarest / n_c, 0.25). Within each sitting and class (and augmented copy), in the order of
-    the rows, window i stays where floor((i + 1) f + phase) > floor(i f + phase), with a seeded phase a sitting and class; the
-    copies of a window share it. Balanced classes and scores stay as they are.
+    `elapsed_s` (of the rows where that is not known), window i stays where floor((i + 1) f + phase) > floor(i f + phase), with
+    a seeded phase a sitting and class; the copies of a window share it. Balanced classes and scores stay as they are.
     """
     if len(train) == 0 or not np.issubdtype(train.target.dtype, np.integer):
         return train
@@ -32,6 +32,7 @@ def jump_reduction(train: Examples, seed: int) -> Examples:
             phase = rng.random()
             for draw in np.unique(train.draw[mine]):
                 rows = np.flatnonzero(mine & (train.target == label) & (train.draw == draw))
+                rows = rows[np.argsort(train.elapsed_s[rows], kind="stable")]
                 keep[rows] = _kept(len(rows), share[label], phase)
     return train if keep.all() else train.where(keep)
 

@@ -24,7 +24,9 @@ ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "flat": {"over_time": "flat"},
     "pooled": {"over_time": "pooled"},
 }
-NAMES = (*MODELS, *(f"{model}:{ablation}" for model in MODELS for ablation in ABLATIONS))
+# An ablation that a model has anyway is no name.
+NAMES = (*MODELS, *(f"{model}:{ablation}" for model, config in MODELS.items() for ablation, off in ABLATIONS.items()
+                    if config.with_settings(off) != config))
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def find(name: str, config: TrainingConfig | None = None, grid: Sequence[Mapping
     ModelError for an unknown name or setting.
     """
     model, _, ablation = name.partition(":")
-    if model not in MODELS or (ablation and ablation not in ABLATIONS):
+    if name not in NAMES:
         raise ModelError(f"no model {name!r}; there are: {', '.join(NAMES)}")
     off = ABLATIONS[ablation] if ablation else {}
     chosen = (config or MODELS[model]).with_settings(off)
