@@ -1,0 +1,94 @@
+"""How models, metrics, figures and differences are written out for a reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nociband.evaluation.metrics import METRICS
+
+MODELS = {
+    "s0": "S0", "s0_paper": "S0 (paper size)", "logreg": "logistic regression", "random_forest": "random forest", "svm": "SVM",
+    "cnn1d": "1-D CNN", "majority": "majority class",
+}
+
+
+def model(name: str, score: bool = False) -> str:
+    """A model's name in words: "s0:no_attention" is "S0 without attention", "s0@none" is "S0, normalisation none".
+
+    With `score`, "majority" is what it is for a score: the mean of the training people.
+    """
+    plain, _, normalisation = name.partition("@")
+    base, _, variant = plain.partition(":")
+    text = "training mean" if score and base == "majority" else MODELS.get(base, base)
+    if variant:
+        text += f" {_variant(variant)}"
+    return f"{text}, normalisation {normalisation}" if normalisation else text
+
+
+def _variant(name: str) -> str:
+    words = " ".join(word.upper() if word in ("eda", "emg", "ecg") else word for word in name.split("_"))
+    if words.startswith("no "):
+        return f"without {words[3:]}"
+    return f"on {words.removesuffix(' only').removeprefix('only ')} alone" if "only" in words.split() else f"with {words}"
+
+
+def base(name: str) -> str:
+    """The model of which `name` is a variant; the name itself for a plain one. A class of one's own keeps its path."""
+    plain = name.partition("@")[0]
+    return plain if "." in plain.partition(":")[0] else plain.partition(":")[0]
+
+
+def is_variant(name: str) -> bool:
+    """Whether it is an ablation or another normalisation of a model."""
+    return base(name) != name
+
+
+def metric(name: str) -> str:
+    """Title of a metric; a name that is not known in words."""
+    return METRICS[name].title if name in METRICS else words(name)
+
+
+def words(name: str) -> str:
+    """A name of code in words: "age_group" is "Age group"."""
+    return name.replace("_", " ").capitalize()
+
+
+def lower(title: str) -> str:
+    """A title within a sentence: "Balanced accuracy" is "balanced accuracy", "AUROC" stays."""
+    return title if title[:2].isupper() or title.startswith(("Cohen", "Brier", "Pearson", "Bland")) else title[:1].lower() + title[1:]
+
+
+def better(name: str) -> str:
+    """"higher", "lower" or "" (neither)."""
+    return METRICS[name].better if name in METRICS else ""
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A figure with `digits` after the point, a true minus sign, and an en dash for None."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: Any, digits: int = 3) -> str:
+    """As `number`, with + in front of what is above 0."""
+    return ("+" if value is not None and value > 0 else "") + number(value, digits)
+
+
+def interval(low: Any, high: Any, digits: int = 3, sign: bool = False) -> str:
+    """"0.381 to 0.482", or "no interval"."""
+    write = signed if sign else number
+    return "no interval" if low is None or high is None else f"{write(low, digits)} to {write(high, digits)}"
+
+
+def probability(value: Any) -> str:
+    """A p value: "< 0.001", else three digits."""
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """"1 person", "28 people"."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def listing(words: list[str]) -> str:
+    """"a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
