@@ -92,6 +92,60 @@ def test_raw_emg_passes_through_at_1_khz_only():
         to_counts(Recording("made:raw", "1", channels, (), (), "made"))
 
 
+def tones(rate_hz: float, seconds: float = 20.0) -> np.ndarray:
+    t = np.arange(int(seconds * rate_hz)) / rate_hz
+    return 40 * np.sin(2 * np.pi * 60 * t) + 20 * np.sin(2 * np.pi * 90 * t) + 7
+
+
+@pytest.mark.parametrize("rate_hz", [250.0, 512.0, 2000.0])
+def test_raw_emg_of_another_rate_is_resampled_when_asked_and_it_is_said(rate_hz):
+    raw = Channel(tones(rate_hz), rate_hz, "uV")
+    channels = {"eda": Channel(np.full(100, 3.0), 5, "uS"), "trapezius": raw, "corrugator": raw, "zygomaticus": raw}
+    front = to_counts(Recording("made:raw", "1", channels, (), (), "made"), sites=("trapezius", "zygomaticus"), resample_emg=True)
+    assert front.sites == ("trapezius", "zygomaticus") and front.emg.shape == (20_000, 2)
+    error = front.emg[500:-500] / 16 - tones(1000.0)[500:-500, None]  # away from the ends, which a filter cannot know
+    assert np.sqrt(np.mean(error**2)) < 1.2 * EMG_NOISE_UV_RMS
+    highest = f"{min(rate_hz, 1000) / 2:g}"
+    assert f"EMG of trapezius: resampled from {rate_hz:g} Hz; nothing above {highest} Hz" in front.simulated
+
+
+def test_sites_choose_and_order_the_emg_channels():
+    made = {site: Channel(np.full(6000, uv), 100, "uV", "rectified_mean") for site, uv in
+            (("corrugator", 2.0), ("zygomaticus", 20.0), ("trapezius", 60.0))}
+    r = Recording("made:3", "1", {"eda": Channel(np.full(6000, 5.0), 100, "uS"), **made}, (), (), "made")
+    assert to_counts(r).sites == ("corrugator", "zygomaticus")
+    front = to_counts(r, sites=("trapezius", "corrugator"))
+    assert front.sites == ("trapezius", "corrugator") and front.emg[:, 0].std() > 20 * front.emg[:, 1].std()
+    with pytest.raises(DataError, match="nose is no electrode site; known: unspecified, corrugator"):
+        to_counts(r, sites=("nose", "corrugator"))
+    with pytest.raises(DataError, match="needs two EMG channels.*choose with sites="):
+        to_counts(r, sites=("corrugator", "forearm_flexor"))
+
+
+def test_an_absent_emg_channel_is_noise_alone_only_when_asked_for():
+    r = recording()
+    one = Recording("made:1", "1", {k: r.channels[k] for k in ("eda", "corrugator")}, (), (), "made")
+    with pytest.raises(DataError, match="absent_emg='noise'"):
+        to_counts(one)
+    with pytest.raises(DataError, match="'refuse' or 'noise', not 'flat'"):
+        to_counts(one, absent_emg="flat")
+    front = to_counts(one, absent_emg="noise")
+    assert front.sites == ("corrugator", "unspecified")
+    assert "EMG 2 (unspecified): not recorded, front-end noise alone" in front.simulated
+    assert front.emg[:, 1].std() / 16 == pytest.approx(EMG_NOISE_UV_RMS, rel=0.03)
+    asked = to_counts(one, sites=("zygomaticus", "corrugator"), absent_emg="noise")
+    assert "EMG 1 (zygomaticus): not recorded, front-end noise alone" in asked.simulated
+    assert asked.emg[:, 1].std() > 5 * asked.emg[:, 0].std()
+
+
+def test_eda_of_an_odd_faster_rate_is_averaged_over_each_period():
+    t = np.arange(512 * 20) / 512
+    hum = np.sin(2 * np.pi * 50 * t)  # at 50 Hz picking samples would alias it to a constant
+    humming = Recording("made:hum", "1", {**recording(20).channels, "eda": Channel(5 + hum, 512, "uS")}, (), (), "made")
+    front = to_counts(humming)
+    assert front.eda.shape == (1000,) and np.abs(front.eda / 512 - 5).max() < 0.05
+
+
 def test_what_cannot_be_digitised_is_refused():
     r = recording()
     with pytest.raises(DataError, match="no channel 'eda'"):

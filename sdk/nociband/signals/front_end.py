@@ -7,6 +7,7 @@ nb_dsp makes of the very path that it is later run on. What is made up on the wa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from zlib import crc32
 
 import numpy as np
@@ -49,38 +50,54 @@ class FrontEnd:
         return len(self.emg) / EMG_RATE_HZ
 
 
-def to_counts(recording: Recording, seed: int = 0) -> FrontEnd:
-    """Digitise a recording. The same recording and seed give the same counts.
+def to_counts(recording: Recording, seed: int = 0, *, sites: tuple[str, str] | None = None, resample_emg: bool = False,
+              absent_emg: str = "refuse") -> FrontEnd:
+    """Digitise a recording. The same recording, seed and options give the same counts.
 
+    sites: which muscles become emg1 and emg2; by default corrugator and zygomaticus, else the two that there are. resample_emg:
+    take raw EMG of another rate than the front end's, which cannot bring back what was never recorded. absent_emg: "refuse" a
+    recording without the EMG channels, or give a missing one the front end's "noise" alone. Both are declared in `simulated`.
     Raises DataError when a channel is missing, has an unknown unit, or the recording is shorter than one block.
     """
     blocks = int(recording.duration_s * BLOCKS_PER_S + 1e-9)
     if blocks < 1:
         raise DataError(f"{recording.name}: {recording.duration_s:.3f} s is less than one block of 40 ms")
     rng = np.random.default_rng([seed, crc32(recording.name.encode())])
-    sites = _sites(recording)
+    named, recorded = _sites(recording, sites, absent_emg)
     n = blocks * EMG_RATE_HZ // BLOCKS_PER_S
     simulated = list(recording.simulated)
     emg = np.empty((n, 2), np.int16)
-    for k, site in enumerate(sites):
-        emg[:, k] = _emg_counts(recording, site, n, rng, simulated)
+    for k, site in enumerate(named):
+        microvolts = _emg_microvolts(recording, site, n, rng, simulated, resample_emg) if recorded[k] else np.zeros(n)
+        if not recorded[k]:
+            simulated.append(f"EMG {k + 1} ({site}): not recorded, front-end noise alone")
+        emg[:, k] = _emg_counts(microvolts, n, rng, simulated)
     eda = _eda_counts(recording.channel("eda"), n // EMG_PER_EDA)
     accel = _accel_counts(recording, n // EMG_PER_EDA, rng, simulated)
-    return FrontEnd(emg, eda, accel, sites, tuple(dict.fromkeys(simulated)), recording.source, recording.notes)
+    return FrontEnd(emg, eda, accel, named, tuple(dict.fromkeys(simulated)), recording.source, recording.notes)
 
 
-def _sites(recording: Recording) -> tuple[str, str]:
+def _sites(recording: Recording, asked: tuple[str, str] | None, absent: str) -> tuple[tuple[str, str], tuple[bool, bool]]:
+    """The muscle of each EMG channel, and whether it was recorded."""
+    if absent not in ("refuse", "noise"):
+        raise DataError(f"absent_emg is 'refuse' or 'noise', not {absent!r}")
     here = [name for name in recording.channels if name in SPEC.sites]
-    if set(EMG_SITES) <= set(here):
-        return EMG_SITES
-    if len(here) != 2:
+    named = asked or (EMG_SITES if set(EMG_SITES) <= set(here) else (here[0], here[1]) if len(here) == 2 else None)
+    if named is None and absent == "noise" and len(here) < 2:
+        named = (here[0] if here else "unspecified", "unspecified")
+    if named is not None and (unknown := set(named) - set(SPEC.sites)):
+        raise DataError(f"{', '.join(sorted(unknown))} is no electrode site; known: {', '.join(SPEC.sites)}")
+    recorded = None if named is None else (named[0] in here, named[1] in here and named[1] != named[0])
+    if named is None or recorded is None or (absent == "refuse" and not all(recorded)):
         raise DataError(f"{recording.name}: needs two EMG channels named after electrode sites ({', '.join(SPEC.sites)}), has "
-                        f"{', '.join(sorted(recording.channels))}")
-    return here[0], here[1]
+                        f"{', '.join(sorted(recording.channels))}. Of more than two choose with sites=; with fewer, "
+                        "absent_emg='noise' gives a missing channel the front end's noise alone, and says so")
+    return (named[0], named[1]), recorded
 
 
-def _emg_counts(recording: Recording, site: str, n: int, rng: np.random.Generator, simulated: list[str]) -> np.ndarray:
-    """int16 (n,). An envelope modulates a carrier; a raw signal must already be at the front end's rate."""
+def _emg_microvolts(recording: Recording, site: str, n: int, rng: np.random.Generator, simulated: list[str],
+                    resample: bool) -> np.ndarray:
+    """float64 (n or more,) at the front end's rate. An envelope modulates a carrier; a raw signal may be resampled."""
     channel = recording.channel(site)
     if channel.unit not in _MICRO:
         raise DataError(f"{recording.name}: EMG of {site} is in {channel.unit!r}; known units: {', '.join(_MICRO)}")
@@ -88,11 +105,23 @@ def _emg_counts(recording: Recording, site: str, n: int, rng: np.random.Generato
     if channel.kind == "rectified_mean":
         # E|x| of a Gaussian is sigma * sqrt(2 / pi): so corrected, the rectified mean equals the envelope.
         sigma = np.maximum(_at_rate(microvolts, channel.rate_hz, EMG_RATE_HZ, n), 0) * np.sqrt(np.pi / 2)
-        microvolts = sigma * band_noise(n, rng)
         gain = f", gain x{recording.emg_gain:g}" if recording.emg_gain != 1 else ""
         simulated.append(f"EMG: {'simulated' if recording.simulated else 'recorded'} envelope, synthetic carrier{gain}")
-    elif channel.rate_hz != EMG_RATE_HZ:
-        raise DataError(f"{recording.name}: raw EMG of {site} is at {channel.rate_hz:g} Hz; the front end takes {EMG_RATE_HZ} Hz")
+        return sigma * band_noise(n, rng)
+    if channel.rate_hz == EMG_RATE_HZ:
+        return microvolts
+    if not resample:
+        raise DataError(f"{recording.name}: raw EMG of {site} is at {channel.rate_hz:g} Hz; the front end takes "
+                        f"{EMG_RATE_HZ} Hz. resample_emg=True resamples it, and says so")
+    from scipy.signal import resample_poly
+    ratio = Fraction(EMG_RATE_HZ / channel.rate_hz).limit_denominator(10_000)
+    highest = min(channel.rate_hz, EMG_RATE_HZ) / 2
+    simulated.append(f"EMG of {site}: resampled from {channel.rate_hz:g} Hz; nothing above {highest:g} Hz")
+    return resample_poly(microvolts, ratio.numerator, ratio.denominator, padtype="line")
+
+
+def _emg_counts(microvolts: np.ndarray, n: int, rng: np.random.Generator, simulated: list[str]) -> np.ndarray:
+    """int16 (n,), with the front end's own noise."""
     noise = EMG_NOISE_UV_RMS * rng.standard_normal(n)
     simulated.append(f"EMG: front-end noise {EMG_NOISE_UV_RMS:g} uV RMS")
     return _quantise(microvolts[:n] + noise, _SIGNALS["emg"]["counts_per_unit"], np.int16)
@@ -126,11 +155,14 @@ def _accel_counts(recording: Recording, n: int, rng: np.random.Generator, simula
 
 
 def _at_rate(samples: np.ndarray, rate_hz: float, target_hz: float, n: int) -> np.ndarray:
-    """`n` samples at `target_hz`: means of whole periods when that divides evenly, else linear interpolation."""
+    """`n` samples at `target_hz`: means over each period of a faster signal, linear interpolation of a slower one."""
     ratio = rate_hz / target_hz
     if ratio > 1 and ratio == int(ratio):
         whole = samples[: len(samples) // int(ratio) * int(ratio)].reshape(-1, int(ratio)).mean(axis=1)
         return whole[:n]
+    if ratio > 1:  # periods that begin and end within a sample: differences of the running sum
+        total = np.concatenate([[0.0], np.cumsum(samples)])
+        return np.diff(np.interp(np.arange(n + 1) * ratio, np.arange(len(total)), total)) / ratio
     return np.interp(np.arange(n) / target_hz, np.arange(len(samples)) / rate_hz, samples)
 
 
