@@ -2,11 +2,15 @@
 
 import json
 import sys
+import tomllib
+from dataclasses import asdict, replace
 
 import pytest
 
 pytest.importorskip("torch")
 
+from nociband.models.s0 import S0Config, multiply_accumulates, parameters  # noqa: E402
+from nociband.training import tasks  # noqa: E402
 from nociband_tools import cli  # noqa: E402
 
 
@@ -26,6 +30,31 @@ def test_train_reports_and_writes(monkeypatch, tmp_path, capsys):
     assert "logistic regression" in said and "held out" in said and "nociband convert" in said
     report = json.loads((tmp_path / "m" / "training.json").read_text())
     assert report["name"] == "synthetic_pain5" and report["training"]["config"] == {"hidden": 2, "epochs": 1}
+
+
+def test_settings_come_from_the_task_a_file_and_options_in_that_order(monkeypatch, tmp_path, capsys):
+    (tmp_path / "c.toml").write_text("hidden = 5\ngamma = 1.0\n")
+    asked = ["train", "--dataset", "fmov", "--task", "emotion3", "--config", str(tmp_path / "c.toml"), "--hidden", "6",
+             "--print-config"]
+    assert nociband(monkeypatch, *asked) == 0
+    printed = tomllib.loads(capsys.readouterr().out)
+    task = tasks.EMOTION3.hyper
+    assert printed == asdict(replace(task, hidden=6, gamma=1.0)) | {"modalities": ["eda", "emg"]}
+    (tmp_path / "c.toml").write_text("hiden = 5\n")
+    assert nociband(monkeypatch, *asked) == 1
+    assert "unknown training settings hiden" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "--dataset", "synthetic", "--task", "pain5", "--people", "3", "--seconds", "80", "--hidden", "2",
+                 "--dry-run"]
+    assert nociband(monkeypatch, *arguments) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of 1 people to train" in said and "nothing was written" in said
+    assert f"{parameters(S0Config(hidden=2, classes=5))} parameters" in said
+    assert f"{multiply_accumulates(S0Config(hidden=2, classes=5), 138, 138)} multiply-accumulates" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_wrong_is_said_in_a_line(monkeypatch, tmp_path, capsys):

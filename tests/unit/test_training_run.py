@@ -12,8 +12,9 @@ torch = pytest.importorskip("torch")
 from nociband.errors import ModelError  # noqa: E402
 from nociband.models.s0 import INPUT_LIMIT, S0, S0Config  # noqa: E402
 from nociband.signals import simulator  # noqa: E402
-from nociband.training import baselines, checkpoint, dataset, loop, run, tasks  # noqa: E402
-from nociband.training.losses import focal_loss  # noqa: E402
+from nociband.training import augment, baselines, checkpoint, dataset, loop, run, tasks  # noqa: E402
+from nociband.training.config import load  # noqa: E402
+from nociband.training.losses import focal_loss, score_loss  # noqa: E402
 
 TINY = dataclasses.replace(tasks.PAIN5.hyper, epochs=2, hidden=4, batch=16)
 DRAWS = dataset.Draws((0,), 2, 0.5)
@@ -43,6 +44,11 @@ def test_the_output_folder_is_what_the_converter_takes(trained):
     assert calibration["train"].shape[1:] == calibration["validation"].shape[1:] == (138, 6)
     assert calibration["validation_labels"].shape == (len(calibration["validation"]),)
     assert len(report["std"]) == 6 and min(report["std"]) > 0
+    account = report["training"]
+    assert account["config"] == {"epochs": 2, "hidden": 4, "batch": 16} and load(out / "config.toml") == TINY
+    assert account["dataset"] == "synthetic" and account["seed"] == 0 and "Not for diagnosis" in account["intended_use"]
+    assert account["protocol"] == run.PROTOCOL
+    assert account["commit"] is None or len(account["commit"].removesuffix("-dirty")) == 40
 
 
 def test_people_are_apart_in_the_record_and_in_the_calibration_windows(recordings, trained):
@@ -97,12 +103,23 @@ def examples(n: int, seed: int) -> loop.Arrays:
 CONFIG = S0Config(hidden=4, classes=2)
 
 
-def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
-    hyper = dataclasses.replace(TINY, epochs=4)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
+class Interrupted(Exception):
+    """Stands for whatever ends a run in the middle."""
+
+
+def interrupt(epoch: checkpoint.Epoch) -> None:
+    if epoch.epoch == 1:
+        raise Interrupted
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"ema": 0.7, "mixup": 0.3, "time_jitter": 0.2, "modality_dropout": 0.3, "schedule": "cosine"},
+])
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path, options):
+    hyper = dataclasses.replace(TINY, epochs=4, **options)
     whole, history = loop.fit(CONFIG, hyper, examples(64, 0), examples(32, 1), tmp_path / "a")
-    loop.fit(CONFIG, dataclasses.replace(hyper, epochs=2), examples(64, 0), examples(32, 1), tmp_path / "b")
+    with pytest.raises(Interrupted):
+        loop.fit(CONFIG, hyper, examples(64, 0), examples(32, 1), tmp_path / "b", on_epoch=interrupt)
     seen = []
     resumed, again = loop.fit(CONFIG, hyper, examples(64, 0), examples(32, 1), tmp_path / "b", True, seen.append)
     assert [e.epoch for e in seen] == [2, 3] and [e.epoch for e in again] == [0, 1, 2, 3]
@@ -110,6 +127,28 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
     with open(tmp_path / "b" / "log.csv", newline="") as f:
         assert [int(row["epoch"]) for row in csv.DictReader(f)] == [0, 1, 2, 3]
+
+
+def test_more_epochs_may_follow_unless_the_learning_rate_knew_the_end(tmp_path):
+    for schedule in ("constant", "cosine"):
+        hyper, folder = dataclasses.replace(TINY, schedule=schedule), tmp_path / schedule
+        loop.fit(CONFIG, hyper, examples(32, 0), examples(16, 1), folder)
+        longer = dataclasses.replace(hyper, epochs=3)
+        if schedule == "cosine":
+            with pytest.raises(ModelError, match="other data or settings"):
+                loop.fit(CONFIG, longer, examples(32, 0), examples(16, 1), folder, resume=True)
+        else:
+            assert len(loop.fit(CONFIG, longer, examples(32, 0), examples(16, 1), folder, resume=True)[1]) == 3
+
+
+def test_nothing_is_written_without_a_folder_and_the_result_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    silent = loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1))[0].state_dict()
+    assert not list(tmp_path.iterdir())
+    kept = loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), tmp_path / "run")[0].state_dict()
+    assert all(torch.equal(silent[k], kept[k]) for k in kept)
+    with pytest.raises(ModelError, match="needs the folder"):
+        loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), resume=True)
 
 
 def test_resuming_needs_a_sound_checkpoint_of_the_same_run(tmp_path):
@@ -164,6 +203,66 @@ def test_focal_loss_by_hand():
     p = torch.softmax(logits, 1)[[0, 1], target]
     assert focal_loss(logits, target, 2.0).item() == pytest.approx(torch.mean(-(1 - p) ** 2 * torch.log(p)).item())
     assert focal_loss(logits, target, 0.0).item() == pytest.approx(torch.nn.functional.cross_entropy(logits, target).item())
+
+
+def test_class_weights_and_smoothing_in_the_focal_loss_by_hand():
+    logits, target, weight = torch.tensor([[1.0, 0.0], [0.5, -0.5]]), torch.tensor([0, 1]), torch.tensor([0.5, 3.0])
+    p = torch.softmax(logits, 1)
+    each = -((1 - p) ** 2) * torch.log(p)
+    weighted = (0.5 * each[0, 0] + 3 * each[1, 1]) / 2
+    assert focal_loss(logits, target, 2.0, weight).item() == pytest.approx(weighted.item())
+    smooth = torch.nn.functional.cross_entropy(logits, target, label_smoothing=0.2)
+    assert focal_loss(logits, target, 0.0, smoothing=0.2).item() == pytest.approx(smooth.item())
+
+
+def test_score_losses_by_hand():
+    output, target = torch.tensor([0.0, 3.0]), torch.tensor([0.5, 0.0])
+    assert score_loss(output, target).item() == pytest.approx((0.5 * 0.25 + 2.5) / 2)
+    assert score_loss(output, target, "mse").item() == pytest.approx((0.25 + 9) / 2)
+
+
+def test_blanking_takes_one_modality_in_its_share_of_windows_and_never_both():
+    torch.manual_seed(0)
+    ones = [torch.ones(4000, 3, c) for c in (2, 4)]
+    out = augment.batch(ones, torch.zeros(4000), dataclasses.replace(TINY, noise=0.0, modality_dropout=0.4)).inputs
+    gone = [(x == 0).all(dim=2).all(dim=1) for x in out]
+    assert all(torch.equal((x == 0).any(dim=2).any(dim=1), g) for x, g in zip(out, gone, strict=True))
+    assert not (gone[0] & gone[1]).any()
+    assert all(abs(g.float().mean().item() - 0.2) < 0.03 for g in gone)
+
+
+def test_a_shift_moves_both_modalities_together_and_holds_the_ends():
+    torch.manual_seed(0)
+    ramp = torch.arange(40.0).reshape(1, 40, 1).repeat(200, 1, 1)
+    eda, emg = augment.batch([ramp, ramp], torch.zeros(200), dataclasses.replace(TINY, noise=0.0, time_jitter=0.1)).inputs
+    assert torch.equal(eda, emg)
+    shift = (ramp[:, 20] - eda[:, 20])[:, 0]
+    assert shift.abs().max() == 4 and len(shift.unique()) == 9
+    late = eda[shift == 4][0, :, 0]
+    assert late.tolist() == [0, 0, 0, 0, *range(36)]
+
+
+def test_mixing_keeps_inputs_and_targets_in_step():
+    torch.manual_seed(3)
+    target = torch.arange(50.0)
+    x = target.reshape(50, 1, 1).repeat(1, 2, 1)
+    mixed = augment.batch([x], target, dataclasses.replace(TINY, noise=0.0, mixup=1.0))
+    assert mixed.other is not None and 0 < mixed.share < 1
+    assert torch.allclose(mixed.inputs[0][:, 0, 0], mixed.share * mixed.target + (1 - mixed.share) * mixed.other)
+
+
+@pytest.mark.slow
+def test_tensorboard_events_hold_what_the_log_holds(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with checkpoint.tensorboard(tmp_path / "events") as write:
+        history = loop.fit(CONFIG, TINY, examples(32, 0), examples(16, 1), on_epoch=write)[1]
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    for name in ("train_loss", "validation_loss", "validation_score"):
+        assert [e.value for e in events.Scalars(name)] == pytest.approx([getattr(e, name) for e in history])
+    with checkpoint.tensorboard(None) as write:
+        write(history[0])
 
 
 def test_baselines():
