@@ -59,7 +59,8 @@ class Examples:
     (n, F) hand-made statistics named by `feature_names`, NaN where one cannot be computed. target: int64 (n,) classes or
     float64 (n,) scores. subjects, sittings: (n,) str; a sitting is one recording of a person. draw: int64 (n,), 0 for the plain
     window that is judged, above for augmented copies that are only ever trained on. attributes: by subject, what the data set
-    says of a person (sex, age, ...).
+    says of a person (sex, age, ...). elapsed_s: float64 (n,) seconds from the beginning of the sitting to the end of the window,
+    NaN where the set does not say; never an input of a model, only of the control that asks what the clock alone would give.
 
     Raises ModelError when the parts do not fit each other.
     """
@@ -72,10 +73,14 @@ class Examples:
     sittings: np.ndarray
     draw: np.ndarray
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    elapsed_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         n = len(self.target)
-        arrays = {"features": self.features, "subjects": self.subjects, "sittings": self.sittings, "draw": self.draw, **self.inputs}
+        if not len(self.elapsed_s):
+            object.__setattr__(self, "elapsed_s", np.full(n, np.nan))
+        arrays = {"features": self.features, "subjects": self.subjects, "sittings": self.sittings, "draw": self.draw,
+                  "elapsed_s": self.elapsed_s, **self.inputs}
         for name, array in arrays.items():
             if len(array) != n:
                 raise ModelError(f"{n} targets but {len(array)} rows of {name}")
@@ -96,7 +101,8 @@ class Examples:
     def where(self, rows: np.ndarray) -> Examples:
         """The rows of a mask or an index array."""
         return replace(self, inputs={k: v[rows] for k, v in self.inputs.items()}, features=self.features[rows],
-                       target=self.target[rows], subjects=self.subjects[rows], sittings=self.sittings[rows], draw=self.draw[rows])
+                       target=self.target[rows], subjects=self.subjects[rows], sittings=self.sittings[rows], draw=self.draw[rows],
+                       elapsed_s=self.elapsed_s[rows])
 
     def of(self, subjects: Iterable[str]) -> Examples:
         """The windows of these people, augmented copies included."""
