@@ -167,7 +167,7 @@ def test_synthetic_people_are_made():
 
 
 @pytest.mark.skipif("NOCIBAND_DATA" not in os.environ, reason="NOCIBAND_DATA is not set")
-@pytest.mark.parametrize("name", ["fmov", "shock_trials", "stress_predict"])
+@pytest.mark.parametrize("name", [info.name for info in registry.ALL if info.access == "open"])
 def test_the_real_data_sets_are_sound(monkeypatch, name, capsys):
     if not datasets.available(name):
         pytest.skip(f"NOCIBAND_DATA does not hold {name}")

@@ -67,7 +67,7 @@ class DatasetInfo:
     def people_here(self, root: str | Path | None = None) -> int | None:
         """How many people's data is here; None where that cannot be told without reading all of it. Raises DataError."""
         module = self._module()
-        return len(module.people(root)) if hasattr(module, "people") and self.access == "open" else None
+        return len(module.people(root, **self.options)) if hasattr(module, "people") and self.access == "open" else None
 
     def _call(self, function: str, root: str | Path | None) -> Any:
         return getattr(self._module(), function)(root, **self.options)
@@ -83,6 +83,13 @@ def _biovid(part: str, title: str, people: int, aliases: tuple[str, ...] = ()) -
         module="nociband.signals.biovid", options={"part": part}, aliases=aliases,
         citation="Walter et al. 2013, The BioVid Heat Pain Database, IEEE CYBCO, doi:10.1109/CYBConf.2013.6617456",
         signals="GSR, ECG, EMG of trapezius, corrugator and zygomaticus, 512 Hz, 5.5 s a stimulus")
+
+
+def _reference(name: str, title: str, folder: str, licence: str, signals: str, people: int, citation: str,
+               marker: str) -> DatasetInfo:
+    return DatasetInfo(name=name, title=title, folder=folder, licence=licence, access="open", citation=citation, signals=signals,
+                       tasks=(), people=people, module="nociband.signals.reference_sets", options={"name": name},
+                       markers=(marker,), obtain=f"`nociband data get {name}`")
 
 
 ALL = (
@@ -132,6 +139,13 @@ ALL = (
         signals="EDA, blood volume pulse, respiration and SpO2, 100 Hz, one column a segment",
         citation="Fernandez-Rojas et al. 2024, The AI4Pain Grand Challenge, ACII Workshops; edition 2025: "
                  "https://sites.google.com/view/ai4pain2025"),
+    _reference("myo_forearm_emg", "Wrist gestures, EMG of the forearm (not pain)", "myo_forearm_emg/_readings_right_hand", "MIT",
+               "eight EMG channels, 200 Hz, int8 counts", 38, "https://github.com/aljazfrancic/myo-readings-dataset", "*-*"),
+    _reference("biosppy", "Examples of BioSPPy, for filters (not pain)", "biosppy/examples", "BSD-3-Clause",
+               "EMG and EDA, 1 kHz, 12-bit counts", 3, "https://github.com/scientisst/BioSPPy", "emg.txt*"),
+    _reference("neurokit", "An example of NeuroKit, for EDA algorithms (not pain)", "neurokit/data", "MIT",
+               "EDA, ECG, respiration, 100 Hz, four events", 1, "https://github.com/neuropsychology/NeuroKit",
+               "bio_eventrelated_100hz.csv*"),
     DatasetInfo(
         name="synthetic", title="Recordings of the physiological simulator: nobody was measured", folder="", people=0,
         licence="Apache-2.0 (part of this project)", access="synthetic", module="nociband.signals.simulator", tasks=("pain5",),
