@@ -1,7 +1,7 @@
 """Small estimators and windows for the tests of nociband.evaluation, found by `tests.unit.evaluation_models:NAME`.
 
-They are real: they learn from the windows they are given. Each writes a line to the file NOCIBAND_TEST_FITS for every fit, so that
-a test can count what was computed, by whom, across processes.
+They are real: they learn from the windows they are given. For every fit each writes a line to the file NOCIBAND_TEST_FITS, so
+that a test can count what was computed, by whom, across processes.
 """
 
 from __future__ import annotations

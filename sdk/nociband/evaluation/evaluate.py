@@ -22,7 +22,7 @@ from nociband.evaluation import engine as engines
 from nociband.evaluation import metrics, protocols, result, tuning
 from nociband.evaluation.jobs import Context, Job, JobResult, canonical, find_model, is_seeded
 from nociband.evaluation.metrics import Outcome
-from nociband.evaluation.plan import Plan, Source
+from nociband.evaluation.plan import USUAL, Plan, Source
 from nociband.training.examples import Examples, TaskInfo
 
 RUNNING_EVERY_S = 2.0   # how often the primary metric so far is worked out again
@@ -58,8 +58,10 @@ def prepare(plan: Plan, data: Path | None = None) -> Context:
     """Load the windows of a plan and make its folds. Raises DataError and ModelError."""
     from nociband.training import tasks
 
+    started = time.perf_counter()
     loaded = {n: tasks.load_examples(plan.dataset, plan.task, data, normalisation=n, **plan.window) for n in plan.normalisations}
-    return context_of(plan, loaded[plan.normalisation][0], {n: examples for n, (_, examples) in loaded.items()})
+    context = context_of(plan, loaded[plan.normalisation][0], {n: examples for n, (_, examples) in loaded.items()})
+    return replace(context, seconds=time.perf_counter() - started)
 
 
 def context_of(plan: Plan, task: TaskInfo, examples: Mapping[str, Examples],
@@ -69,6 +71,8 @@ def context_of(plan: Plan, task: TaskInfo, examples: Mapping[str, Examples],
     Raises ModelError when the normalisations give different windows (models could not be compared), when the plan names people
     who are not there, or when its metric is of the other kind of task.
     """
+    if not plan.primary:
+        plan = plan.with_changes(primary=USUAL[task.kind])
     own = examples[plan.normalisation].plain()
     for name, other in examples.items():
         same = other.plain()
@@ -116,6 +120,7 @@ def evaluate(plan: Plan, folder: Path, engine: str = "local", workers: int | Non
     windows (see `context_of`). Raises DataError, ModelError (among them: the folder is another run's) and EnvironmentProblem.
     """
     context = context or prepare(plan, data)
+    plan = context.plan
     work, run = work_of(context), RunFolder(folder)
     run.claim(context, fresh)
     watch = _Watch(context, work.jobs, progress)
@@ -127,7 +132,7 @@ def evaluate(plan: Plan, folder: Path, engine: str = "local", workers: int | Non
         later = [replace(job, settings=chosen[job.model, job.fold]) for job in work.waiting]
         done |= engines.run(later, context, **options)
     finally:
-        seconds = run.add_seconds(time.perf_counter() - started)
+        seconds = run.add_seconds(context.seconds + time.perf_counter() - started)
     results = sorted(done.values(), key=lambda r: (plan.models.index(r.job.model), r.job.seed, r.job.fold))
     predictions = outcomes(results, context)
     account = result.build(context, results, predictions, source or Source(), seconds, engine, watch.kept)
@@ -191,18 +196,27 @@ class RunFolder:
             raise DataError(f"{self._about} cannot be read ({e}); start over with --fresh") from e
 
     def claim(self, context: Context, fresh: bool) -> None:
-        """Make the folder this run's. Raises ModelError when it is another's, naming what differs."""
+        """Make the folder this run's. Raises ModelError when it is another's."""
         if fresh:
             for path in (*self.jobs.glob("*.npz"), self._about):
                 path.unlink(missing_ok=True)
+        if self.check(context):
+            self._write({"dataset": context.plan.dataset, "task": context.plan.task, "parts": context.parts, "seconds": 0.0})
+
+    def check(self, context: Context) -> bool:
+        """True for a folder that is still nobody's. Raises ModelError when it is another run's, naming what differs."""
         about = self.read()
         theirs = about.get("parts", {})
         other = [name for name, value in context.parts.items() if theirs.get(name, value) != value]
         if other:
             raise ModelError(f"{self.folder} holds another run: its {', '.join(other)} differ{'s' * (len(other) == 1)}. "
                              "Give another --out, or start over with --fresh")
-        if not about:
-            self._write({"dataset": context.plan.dataset, "task": context.plan.task, "parts": context.parts, "seconds": 0.0})
+        return not about
+
+    def finished(self, work: Work, context: Context) -> int:
+        """How many jobs of `work` are finished here. Raises ModelError as `check`."""
+        self.check(context)
+        return sum((self.jobs / f"{job.key}.npz").is_file() for job in (*work.first, *work.waiting))
 
     def add_seconds(self, seconds: float) -> float:
         """Add the time of this start to those before it; the sum."""

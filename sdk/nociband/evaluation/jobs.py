@@ -103,7 +103,7 @@ class JobResult:
 class Context:
     """What all jobs of a run share. `examples` by normalisation, all with the same people; `folds` by index.
 
-    `excluded`: people who are not judged, with the reason. `code` stands for the code that computes.
+    `excluded`: people who are not judged, with the reason. `seconds`: how long loading took. `code`: hash of what computes.
     """
 
     task: TaskInfo
@@ -111,6 +111,7 @@ class Context:
     folds: tuple[Fold, ...]
     plan: Plan
     excluded: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
     code: str = field(default_factory=lambda: code_version())
 
     @cached_property

@@ -20,6 +20,7 @@ from nociband.evaluation.metrics import METRICS
 
 PLANS = Path(__file__).with_name("plans")
 NORMALISATIONS = ("causal", "zscore", "none")
+USUAL = {"classes": "balanced_accuracy", "score": "mae"}    # primary metric by kind of task, where none is said
 COMPARABLE = {name: metric.better for name, metric in METRICS.items() if metric.better in ("higher", "lower")}
 
 
@@ -51,9 +52,10 @@ class NonInferiority:
 class Plan:
     """What a run is to do; raises SpecError when it does not hold together.
 
-    seeds: of the fits; models that need none are fitted once. reference: the model that every other is compared with (the first
-    when empty). window: keywords that go on to nociband.training.tasks.load_examples. development_people: people on whom the
-    design was explored; figures for the others are reported too. published: keys of published figures shown beside ours.
+    seeds: of the fits; models that need none are fitted once. primary: "" stands for the usual one of the kind of task.
+    reference: the model that every other is compared with (the first when empty). window: keywords that go on to
+    nociband.training.tasks.load_examples. development_people: people on whom the design was explored; figures for the others
+    are reported too. published: keys of published figures shown beside ours.
     """
 
     dataset: str
@@ -61,7 +63,7 @@ class Plan:
     protocol: str = "loso"
     models: tuple[str, ...] = ("majority", "logreg")
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    primary: str = "balanced_accuracy"
+    primary: str = ""
     reference: str = ""
     normalisation: str = "causal"
     fold_seed: int = 0
@@ -77,7 +79,8 @@ class Plan:
             *(f"{name} is empty" for name in ("dataset", "task", "protocol", "models", "seeds") if not getattr(self, name)),
             *(f"{name} names {again!r} twice" for name in ("models", "seeds") for again in _twice(getattr(self, name))),
             *(f"{what} {metric!r} is none of {', '.join(COMPARABLE)}"
-              for what, metric in (("primary", self.primary), ("tuning.metric", self.tuned.metric)) if metric not in COMPARABLE),
+              for what, metric in (("primary", self.primary), ("tuning.metric", self.tuning.metric))
+              if metric and metric not in COMPARABLE),
             *(f"a seed is a whole number >= 0, not {seed!r}" for seed in self.seeds if type(seed) is not int or seed < 0),
             *(f"the normalisation {n!r} is none of {', '.join(NORMALISATIONS)}" for n in self.normalisations
               if n not in NORMALISATIONS),
@@ -102,7 +105,7 @@ class Plan:
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether more of the primary metric is better."""
+        """Whether more of the primary metric is better. Raises KeyError while it is not chosen."""
         return COMPARABLE[self.primary] == "higher"
 
     @property
