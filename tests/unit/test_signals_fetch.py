@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -165,6 +167,25 @@ def test_a_file_without_a_known_checksum_is_fetched(server, monkeypatch):
 def test_into_a_folder_that_is_named(server, tmp_path):
     assert datasets.download(NAME, server.url, into=tmp_path / "mine") == tmp_path / "mine" / "oxazepam_shock_trials"
     assert datasets.locate(NAME, tmp_path / "mine").name == "oxazepam_shock_trials"
+
+
+def test_the_command_fetches_and_says_where(server, tmp_path, monkeypatch, capsys):
+    from nociband_tools import cli
+
+    about = datasets.describe(NAME)
+    monkeypatch.setattr(datasets, "describe", lambda _: {**about, "base_url": server.url})
+    monkeypatch.setattr(sys, "argv", ["nociband", "data", "get", NAME, "--data", str(tmp_path / "mine")])
+    server.break_after = [10 * CHUNK]
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    said = capsys.readouterr()
+    assert not stop.value.code and f"2 files, 0.5 MB, in {tmp_path / 'mine' / 'oxazepam_shock_trials'}" in said.out
+    assert "Ratings.csv" in said.err, "the bar is not part of what a pipe gets"
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--json"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = capsys.readouterr()
+    assert json.loads(said.out)["findings"] == [] and said.err == ""
 
 
 def test_verify_names_what_is_missing_and_what_differs(server):
