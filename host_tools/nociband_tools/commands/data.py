@@ -125,13 +125,17 @@ def _fetch(info: DatasetInfo, data: Path | None, quiet: bool) -> Path:
     about = datasets.describe(info.name)
     target = Path(data or datasets.cache_folder()) / info.folder
     come = {file: (target / file).stat().st_size for file in about["sha256"] if (target / file).is_file()}
+    unknown = {file: size for file, size in come.items() if about["sha256"][file] is None}
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task(info.name, total=about["bytes"], completed=sum(come.values()))
+        task = bar.add_task(info.name, total=about["bytes"] + sum(unknown.values()), completed=sum(come.values()))
 
         def progress(file: str, done: int, size: int | None) -> None:
             come[file] = done
-            bar.update(task, description=file.rsplit("/", 1)[-1], completed=sum(come.values()))
+            if about["sha256"][file] is None:      # its size is not part of the manifest's sum either
+                unknown[file] = size or done
+            bar.update(task, description=file.rsplit("/", 1)[-1], completed=sum(come.values()),
+                       total=about["bytes"] + sum(unknown.values()))
 
         return datasets.download(info.name, progress=progress, into=data)
 
