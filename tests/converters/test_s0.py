@@ -102,8 +102,8 @@ def test_a_switch_changes_what_it_says(change: dict[str, Any], fewer: int) -> No
 
 def test_multiply_accumulates_by_hand() -> None:
     lstms = 138 * 4 * 16 * ((2 + 16) + (4 + 16))
-    attention = 138 * 2 * (2 * 7 + 16)
-    assert multiply_accumulates(S0Config(), 138, 138) == lstms + attention + 2 * 64 + 64 + 3 * 64
+    attention = 138 * 2 * 2 * 7
+    assert multiply_accumulates(S0Config(), 138, 138) == lstms + attention + 2 * 64 + 3 * 64 == 339_800
     assert multiply_accumulates(S0Config(attention=False, weighting=False, stride=3), 138, 138) == lstms // 3 + 3 * 64
 
 

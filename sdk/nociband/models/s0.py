@@ -213,18 +213,19 @@ def parameters(config: S0Config) -> int:
 def multiply_accumulates(config: S0Config, eda_steps: int = 0, emg_steps: int = 0) -> int:
     """Multiply-accumulates a window in matrix products and convolutions, for windows of so many frames a modality.
 
-    Gates take 4 H (inputs + H) a step, attention 2 kernel + H (the weighting of the hidden values).
+    Gates take 4 H (inputs + H) a step, attention 2 kernel; element by element products are not counted, as in the band's own
+    account.
     """
     frames = {"eda": eda_steps, "emg": emg_steps}
     total, widths, hidden = 0, [], config.hidden
     for m in config.modalities:
         steps = frames[m] // config.stride
         lstms = 4 * hidden * (config.inputs_of(m) + hidden) + (config.blocks - 1) * 4 * hidden * 2 * hidden
-        attention = config.blocks * (2 * config.conv_kernel + hidden) if config.attention else 0
+        attention = config.blocks * 2 * config.conv_kernel if config.attention else 0
         width = hidden * (2 if config.over_time == "pooled" else steps)
         total += steps * (lstms + attention) + width * config.dense
         widths.append(config.dense or width)
-    weights = 2 * sum(widths) + sum(widths) if config.weighs else 0
+    weights = 2 * sum(widths) if config.weighs else 0
     return total + weights + sum(widths) * config.outputs
 
 
