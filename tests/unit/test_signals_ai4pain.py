@@ -82,9 +82,13 @@ def test_without_emg_both_channels_must_be_asked_for(root):
     one = ai4pain.load(root)[0]
     with pytest.raises(DataError, match="needs two EMG channels"):
         to_counts(one)
-    front = to_counts(one, absent_emg="noise")
+    front = to_counts(one, **ai4pain.FRONT_END)
     assert front.sites == ("unspecified", "unspecified") and 6 < front.emg.std() < 10  # 0.5 uV in 1/16 uV
     assert not np.array_equal(front.emg[:, 0], front.emg[:, 1]) and front.eda[3000] == pytest.approx(6 * 512, abs=4)
+
+
+def test_people_can_be_chosen(root):
+    assert ai4pain.people(root) == ["1", "6", "10", "2"] and [r.subject for r in ai4pain.load(root, subjects=["2"])] == ["2"]
 
 
 def test_other_signals_may_be_left_away(root):
@@ -137,7 +141,7 @@ def test_an_empty_folder_and_a_missing_set_are_named(root, tmp_path):
     for path in (root / "validation" / "Eda").iterdir():
         path.unlink()
     assert finding(root) == f"{root / 'validation' / 'Eda'}: no <subject>.csv in it"
-    with pytest.raises(DataError, match="ask the organisers.*ai4pain2025.*after registration"):
+    with pytest.raises(DataError, match="ask the organisers.*ai4pain2025.*for those who register"):
         ai4pain.check(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="no set 'test' with labels"):
         ai4pain.load(root, sets=("test",))

@@ -80,6 +80,7 @@ def test_the_drawn_order_is_a_persons_own_and_the_same_each_time(part_a):
 
 
 def test_kept_apart_each_excerpt_is_a_recording(part_a):
+    assert biovid.people(part_a) == list(SUBJECTS)
     apart = biovid.load(part_a, joined=False, subjects=SUBJECTS[:1])
     assert [r.events[0].label for r in apart] == ["BL1", "PA1", "PA4"] and all(r.simulated == () for r in apart)
     assert apart[0].duration_s == 5.5 and len({r.name for r in apart}) == 3
@@ -88,7 +89,7 @@ def test_kept_apart_each_excerpt_is_a_recording(part_a):
 
 
 def test_it_enters_the_bands_path(part_a):
-    front = to_counts(biovid.load(part_a)[0], resample_emg=True, sites=("trapezius", "corrugator"))
+    front = to_counts(biovid.load(part_a)[0], sites=("trapezius", "corrugator"), **biovid.FRONT_END)
     assert front.sites == ("trapezius", "corrugator") and front.emg.std(axis=0).min() > 100
     assert "EMG of trapezius: resampled from 512 Hz; nothing above 256 Hz" in front.simulated
 
@@ -119,7 +120,7 @@ def test_part_c_is_whole_and_its_stimuli_are_events(tmp_path):
 
 def test_a_missing_set_says_how_to_obtain_it(tmp_path, monkeypatch):
     for call in (biovid.load, biovid.check):
-        with pytest.raises(DataError, match="ask the Neuro-Information Technology group.*signed agreement"):
+        with pytest.raises(DataError, match="ask the Medical Psychology group.*under their agreement"):
             call(tmp_path)
     monkeypatch.delenv("NOCIBAND_DATA", raising=False)
     with pytest.raises(DataError, match="no folder given and NOCIBAND_DATA is not set"):
@@ -170,6 +171,11 @@ def test_a_file_cut_within_a_line_is_named(part_a):
     text = excerpt(part_a).read_text()
     excerpt(part_a).write_text(text[: text.rstrip().rfind("\t")])
     assert "line 2818: 5 columns where 6 belong" in finding(part_a)
+
+
+def test_blank_lines_at_the_end_are_no_damage(part_a):
+    excerpt(part_a).write_text(excerpt(part_a).read_text() + "\n\n")
+    assert biovid.check(part_a) == []
 
 
 def test_a_wrong_label_is_named(part_a):

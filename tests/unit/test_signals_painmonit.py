@@ -40,8 +40,7 @@ HEAT = text(PMED, len(HEATER), Heater_cleaned=HEATER)
 
 @pytest.fixture
 def pmed(tmp_path: Path) -> Path:
-    for s in ("01", "07"):
-        write(tmp_path / "painmonit" / "PMED" / "raw-data" / f"S_{s}-synchronised-data.csv", HEAT)
+    write(first(tmp_path / "painmonit"), HEAT)
     return tmp_path / "painmonit"
 
 
@@ -59,6 +58,7 @@ def finding(root: Path, part: str = "PMED") -> str:
 
 
 def test_a_heat_recording_is_whole_with_its_stimuli_ranked(pmed):
+    write(first(pmed).with_name("S_07-synchronised-data.csv"), HEAT)
     assert painmonit.check(pmed) == []
     recordings = painmonit.load(pmed.parent)
     assert [r.subject for r in recordings] == ["01", "07"] and all(r.simulated == () for r in recordings)
@@ -77,6 +77,13 @@ def test_a_heat_recording_is_whole_with_its_stimuli_ranked(pmed):
     assert "assumed, not confirmed" in one.notes
 
 
+def test_people_can_be_chosen(pmed):
+    write(first(pmed).with_name("S_07-synchronised-data.csv"), HEAT)
+    assert painmonit.people(pmed) == ["01", "07"] and [r.subject for r in painmonit.load(pmed, subjects=["07"])] == ["07"]
+    with pytest.raises(DataError, match="no subject 99; there are 01, 07"):
+        painmonit.load(pmed, subjects=["99"])
+
+
 def test_the_wrist_can_be_the_eda(pmed):
     finger, wrist = painmonit.load(pmed)[0], painmonit.load(pmed, eda="Eda_E4")[0]
     assert np.array_equal(finger.channel("eda_wrist").samples, wrist.channel("eda").samples)
@@ -89,7 +96,7 @@ def test_with_one_emg_channel_the_second_must_be_asked_for(pmed):
     one = painmonit.load(pmed)[0]
     with pytest.raises(DataError, match="needs two EMG channels.*absent_emg='noise'"):
         to_counts(one, resample_emg=True)
-    front = to_counts(one, resample_emg=True, absent_emg="noise")
+    front = to_counts(one, **painmonit.FRONT_END)
     assert front.sites == ("unspecified", "unspecified")
     assert "EMG 2 (unspecified): not recorded, front-end noise alone" in front.simulated
     assert "EMG of unspecified: resampled from 250 Hz; nothing above 125 Hz" in front.simulated
@@ -153,6 +160,7 @@ def test_a_clinical_sitting_begins_with_its_run_up(pmcd):
     assert painmonit.check(pmcd, "PMCD") == []
     recordings = painmonit.load(pmcd, "PMCD")
     assert [(r.subject, r.sitting) for r in recordings] == [("01", "1"), ("01", "2"), ("12", "1")]
+    assert painmonit.people(pmcd, "PMCD") == ["01", "12"] and len(painmonit.load(pmcd, "PMCD", subjects=["01"])) == 2
     one = recordings[0]
     assert dict(one.attributes) == {"no_pain_threshold": 1, "severe_pain_threshold": 6} and one.duration_s == 50
     assert [(e.t_s, e.duration_s, e.label) for e in one.events] == [
@@ -181,8 +189,10 @@ def test_a_damaged_sitting_is_named(pmcd, file, content, report):
 
 def test_an_unknown_pain_label_is_named(pmcd):
     path = pmcd / "PMCD" / "raw-data" / "P12_1" / "P12_1.csv"
-    write(path, text(PMCD, 500, **{"Pain labels": np.where(np.arange(500) > 300, 7.0, np.nan)}))
-    assert finding(pmcd, "PMCD") == f"{path}, column 'Pain labels', line 303: pain label 7; known: 0, 1, 2"
+    write(path, text(PMCD, 500, **{"Pain labels": np.where(np.arange(500) > 300, 7.5, np.nan)}))
+    assert (
+        finding(pmcd, "PMCD") == f"{path}, column 'Pain labels', line 303: pain label 7.5 where whole numbers from 0 to 10 belong"
+    )
 
 
 def test_a_missing_set_says_how_to_obtain_it(tmp_path):

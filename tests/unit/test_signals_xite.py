@@ -60,7 +60,8 @@ def test_the_challenge_becomes_one_recording_a_person(challenge):
         *2 * ["low"],
         *2 * ["medium"],
     ]
-    assert to_counts(first).sites == ("corrugator", "zygomaticus")
+    assert xite.people(challenge) == ["S008", "S031"] and len(xite.load(challenge, subjects=["S031"])) == 1
+    assert to_counts(first, **xite.FRONT_END).sites == ("corrugator", "zygomaticus")
 
 
 def test_columns_are_found_by_name_where_the_file_names_them(challenge):
@@ -112,7 +113,7 @@ def test_folders_without_files_are_named(challenge):
 
 
 def test_a_missing_set_says_how_to_obtain_it(tmp_path):
-    with pytest.raises(DataError, match="ask the Medical Psychology group.*xitepainchallenge.*signed agreement"):
+    with pytest.raises(DataError, match="ask the Medical Psychology group.*xitepainchallenge.*under their agreement"):
         xite.load(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         xite.check(tmp_path / "nowhere")
@@ -133,7 +134,8 @@ def full(tmp_path: Path) -> Path:
 
 def test_the_full_sets_codes_become_events(full):
     assert xite.check(full) == []
-    (recording,) = xite.load(full)
+    assert xite.people(full) == ["S001"]
+    (recording,) = xite.load(full, subjects=["S001"])
     assert [e.label for e in recording.events if e.label != NO_PAIN] == [
         "phasic heat low",
         "phasic heat high",

@@ -8,7 +8,8 @@ to validate on (the test set's labels were never given out). The challenge's own
 differ on whether a rest counts as no pain, so all four tokens are kept as labels here. Not confirmed: units (EDA in uS is
 assumed; `check` reports sizes that do not fit), and that the columns stand in time: public code lists them as a baseline, then
 stimuli and rests in turn with rising numbers, which only makes sense in time, and a person's segments are joined in that
-order. What is lost is any pause between segments; joined=False gives one recording a segment."""
+order. What is lost is any pause between segments; joined=False gives one recording a segment.
+"""
 
 from __future__ import annotations
 
@@ -28,26 +29,35 @@ ACCESS = Access(
     "The AI4Pain challenge data",
     "the organisers, Human-Centred Technology Research Centre, University of Canberra",
     "https://sites.google.com/view/ai4pain2025",
-    "research only, after registration and a signed agreement",
+    "for those who register, under the challenge's rules",
 )
 RATE_HZ = 100.0
 SETS = ("train", "validation")
 LABELS = ("baseline", "rest", "low", "high")
 FOLDERS = {"eda": "Eda", "bvp": "Bvp", "respiration": "Resp", "spo2": "SpO2"}
 UNITS = {"eda": "uS", "bvp": "", "respiration": "", "spo2": "%"}
+FRONT_END = {"absent_emg": "noise"}  # what front_end.to_counts needs to take a recording
 NOTES = "AI4Pain 2025. The unit of EDA (uS) is assumed, not confirmed; segments stand in the order of their columns."
 _COLUMN = re.compile(r"(?:[^_]+_)?([A-Za-z]+)(?:_\d+)?$")
 
 
-def load(root: str | Path | None = None, sets: Sequence[str] = SETS, joined: bool = True) -> list[Recording]:
+def load(
+    root: str | Path | None = None, sets: Sequence[str] = SETS, joined: bool = True, subjects: Sequence[str] | None = None
+) -> list[Recording]:
     """Recordings of the named sets, one a person, or with joined=False one a segment; attribute "set" tells the sets apart.
 
     root: the folder that holds train/ and validation/ (default: $NOCIBAND_DATA). Raises DataError: how to obtain a missing
-    set, or what is wrong with which file, line or column."""
+    set, or what is wrong with which file, line or column.
+    """
     here = _folder(root)
-    return [
-        recording for which in sets for path in _people(here, which) for recording in _recordings(here, which, path.stem, joined)
-    ]
+    of = {path.stem: which for which in sets for path in _people(here, which)}
+    return [r for subject in registered.chosen(list(of), subjects, here) for r in _recordings(here, of[subject], subject, joined)]
+
+
+def people(root: str | Path | None = None, sets: Sequence[str] = SETS) -> list[str]:
+    """The subjects of the sets that are there. Raises DataError."""
+    here = _folder(root)
+    return [path.stem for which in sets for path in _people(here, which)]
 
 
 def check(root: str | Path | None = None, sets: Sequence[str] = SETS) -> list[Finding]:

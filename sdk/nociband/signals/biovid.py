@@ -14,7 +14,8 @@ are numbered in time, and whether a stimulus of part C is timed at the start of 
 Parts A and B hold excerpts only: no signal before the stimulus, so no causal baseline of the moment before. `load` joins a
 person's excerpts in a drawn order (see registered.join), which gives the running baseline something to run on but puts steps
 at the seams; with joined=False each excerpt is a recording of its own. Part C has none of these troubles: prefer it for the
-band's path."""
+band's path.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +33,10 @@ from nociband.signals.registered import Access, Piece
 ACCESS = Access(
     "biovid",
     "The BioVid Heat Pain Database",
-    "the Neuro-Information Technology group, Otto von Guericke University "
-    "Magdeburg, with the Medical Psychology group, Ulm University",
+    "the Medical Psychology group, Ulm University, which hands it out with the Neuro-Information Technology group, Otto von "
+    "Guericke University Magdeburg",
     "https://www.nit.ovgu.de/BioVid.html",
-    "non-commercial research only, after a signed agreement",
+    "for non-commercial research only, under their agreement",
 )
 RATE_HZ = 512.0
 EXCERPT_S = 5.5
@@ -51,6 +52,7 @@ SIGNALS = {
 }
 UNITS = {"eda": "uS", "ecg": "uV", "trapezius": "uV", "corrugator": "uV", "zygomaticus": "uV"}
 TIME, MICROSECOND = "time", 1e-6
+FRONT_END = {"resample_emg": True}  # what front_end.to_counts needs to take a recording
 NOTES = "BioVid. Units (uS, uV) are assumed, not confirmed."
 _SUBJECT = re.compile(r"\d+_([wm])_(\d+)$")
 
@@ -66,18 +68,21 @@ def load(
 
     root: the folder that holds PartA ..., or the part's own (default: $NOCIBAND_DATA). signals: "filtered" or "raw"; part C is
     raw. subjects: names as in the data set, default all; a part in memory is about 1 GB. Raises DataError: how to obtain a
-    missing set, or what is wrong with which file, line or column."""
+    missing set, or what is wrong with which file, line or column.
+    """
     here = _folder(root, part)
-    known = _subjects(here, part)
-    if unknown := sorted(set(subjects or ()) - set(known)):
-        raise DataError(f"{here}: no subject {', '.join(unknown)}; there are {', '.join(known)}")
     recordings: list[Recording] = []
-    for subject in subjects or known:
+    for subject in registered.chosen(_subjects(here, part), subjects, here):
         if part == "C":
             recordings.append(_whole(here, subject))
         else:
             recordings += _of_excerpts(_excerpts(here, subject, signals), subject, part, joined)
     return recordings
+
+
+def people(root: str | Path | None = None, part: str = "A") -> list[str]:
+    """The subjects of the part that is there. Raises DataError."""
+    return _subjects(_folder(root, part), part)
 
 
 def check(root: str | Path | None = None, part: str = "A", signals: str = "filtered") -> list[Finding]:
@@ -107,7 +112,7 @@ def _folder(root: str | Path | None, part: str) -> Path:
 
 def _of_part(folder: Path, part: str) -> bool:
     """A folder named after another part is not this one; a folder of any other name may be."""
-    named = re.match(r"Part([A-E])", folder.name)
+    named = re.search(r"Part_?([A-E])\b", folder.name)
     return named is None or named[1] == part
 
 

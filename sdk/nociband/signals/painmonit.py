@@ -10,8 +10,8 @@ Confirmed by the authors' own code (github.com/gouverneurp/PMD): files, separato
 cleaned heater (32 degrees C, and 10 s at one of a person's five temperatures, of which the lowest is not painful), a painless
 window as the 10 s that end 5 s before a stimulus, `Pain labels` as whole numbers that are empty where nothing was asked, the
 run-up as the painless part. Not confirmed: units (EDA in uS and EMG in mV are assumed; `check` reports sizes that do not fit),
-where the single EMG electrode pair was (site "unspecified"), and which pain the PMCD's labels 1 and 2 stand for; both
-thresholds are in `attributes`.
+where the single EMG electrode pair was (site "unspecified"), and which pain each of PMCD's labels stands for (0, 1 and 2
+are expected, whole numbers up to 10 are taken; the person's two thresholds are in `attributes`).
 
 A PMED recording is whole, so that a causal baseline is the true one. For a PMCD sitting the run-up is put before the session;
 the pause between them is not in the files and is lost. There is one EMG channel: say what the second is (front_end.to_counts).
@@ -20,6 +20,7 @@ the pause between them is not in the files and is lost. There is one EMG channel
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,20 +36,14 @@ ACCESS = Access(
     "The PainMonit Dataset",
     "the authors at the University of Luebeck and the Silesian University of Technology",
     "https://doi.org/10.6084/m9.figshare.26965159",
-    "research only, after the data use agreement that lies with it",
+    "under the data use agreement that lies with it",
 )
 RATE_HZ = 250.0
 PARTS = ("PMED", "PMCD")
 REST_DEGREES, TEMPERATURES = 32.0, 5
 WINDOW_S, BEFORE_S = 10.0, 5.0
-LABELS = (
-    "baseline",
-    "P0",
-    "P1",
-    "P2",
-    "P3",
-    "P4",
-)  # PMED: no stimulus, the warmth that is not painful, four painful temperatures
+# PMED: no stimulus, the warmth that is not painful, four painful temperatures
+LABELS = ("baseline", "P0", "P1", "P2", "P3", "P4")
 CLINICAL_LABELS = ("baseline", "pain 0", "pain 1", "pain 2")
 SIGNALS = {
     "PMED": {
@@ -84,17 +79,28 @@ UNITS = {
 }
 NOTES = "PainMonit. Units (uS, mV) are assumed, not confirmed; the EMG's site is not known."
 ESSENTIAL = ("eda", "unspecified")
-_SITTING = re.compile(r"P(\d+)_(\d+)$")
+FRONT_END = {"resample_emg": True, "absent_emg": "noise"}  # what front_end.to_counts needs to take a recording
+_SITTING = re.compile(r"P\d+_\d+$")
 
 
-def load(root: str | Path | None = None, part: str = "PMED", eda: str = "Eda_RB") -> list[Recording]:
+def load(
+    root: str | Path | None = None, part: str = "PMED", eda: str = "Eda_RB", subjects: Sequence[str] | None = None
+) -> list[Recording]:
     """Recordings of PMED (one a person) or PMCD (one a sitting).
 
     root: the folder that holds PMED/ and PMCD/, or the part's own, or its raw-data (default: $NOCIBAND_DATA). eda: the column
     that becomes the channel "eda", "Eda_RB" (respiBAN) or "Eda_E4" (wrist); the other is "eda_wrist" or "eda_finger". Raises
-    DataError: how to obtain a missing set, or what is wrong with which file, line or column."""
+    DataError: how to obtain a missing set, or what is wrong with which file, line or column.
+    """
     here = _folder(root, part)
-    return [_one(path, part, eda) for path in _found(here, part)]
+    files = _found(here, part)
+    wanted = registered.chosen(list(dict.fromkeys(map(_subject, files))), subjects, here)
+    return [_one(path, part, eda) for path in files if _subject(path) in wanted]
+
+
+def people(root: str | Path | None = None, part: str = "PMED") -> list[str]:
+    """The subjects of the part that is there. Raises DataError."""
+    return list(dict.fromkeys(map(_subject, _found(_folder(root, part), part))))
 
 
 def check(root: str | Path | None = None, part: str = "PMED") -> list[Finding]:
@@ -117,6 +123,12 @@ def _found(here: Path, part: str) -> list[Path]:
     if part == "PMED":
         return sorted(here.glob("S_*-synchronised-data.csv"))
     return sorted(p / f"{p.name}.csv" for p in here.glob("P*_*") if p.is_dir() and _SITTING.match(p.name))
+
+
+def _subject(path: Path) -> str:
+    """The person's number in S_01-synchronised-data.csv or P01_1.csv."""
+    match = re.match(r"S_([^-]+)-|P(\d+)_", path.name)
+    return (match[1] or match[2]) if match else path.stem
 
 
 def _one(path: Path, part: str, eda: str) -> Recording:
@@ -163,7 +175,7 @@ def _channels(values: dict[str, np.ndarray]) -> dict:
 
 
 def _experimental(path: Path, eda: str) -> Recording:
-    subject = path.name.removeprefix("S_").split("-")[0]
+    subject = _subject(path)
     file = _signals(path, "PMED", eda, ("Heater_cleaned",))
     return Recording(
         f"painmonit_pmed:{subject}",
@@ -197,8 +209,7 @@ def _stimuli(path: Path, heater: np.ndarray) -> tuple[Event, ...]:
 
 
 def _clinical(path: Path, eda: str) -> Recording:
-    match = _SITTING.match(path.stem)
-    subject, sitting = (match[1], match[2]) if match else (path.stem, "")
+    subject, sitting = _subject(path), path.stem.rpartition("_")[2]
     run_up = _signals(path.with_name(f"{path.stem}_runUp.csv"), "PMCD", eda, ())
     session = _signals(path, "PMCD", eda, ("Pain labels",))
     rest = len(run_up.signals["eda"]) / RATE_HZ
@@ -230,9 +241,10 @@ def _reports(path: Path, labels: np.ndarray, offset_s: float) -> list[Event]:
     for start, stop in registered.runs(labels):
         if np.isnan(labels[start]):
             continue
-        if labels[start] not in (0, 1, 2):
-            raise DamagedFile(path, f"pain label {labels[start]:g}; known: 0, 1, 2", f"column 'Pain labels', line {start + 2}")
-        events.append(Event(offset_s + start / RATE_HZ, (stop - start) / RATE_HZ, CLINICAL_LABELS[1 + int(labels[start])]))
+        if labels[start] not in range(11):
+            what = f"pain label {labels[start]:g} where whole numbers from 0 to 10 belong"
+            raise DamagedFile(path, what, f"column 'Pain labels', line {start + 2}")
+        events.append(Event(offset_s + start / RATE_HZ, (stop - start) / RATE_HZ, f"pain {labels[start]:g}"))
     return events
 
 

@@ -3,7 +3,8 @@
 These sets cannot be downloaded by this project: each needs an agreement with its holders. biovid, xite, painmonit and ai4pain
 read them by the layouts that public code and papers describe, which were never checked against the data; what a loader could
 not confirm stands in its docstring and in `Recording.notes`. Every damaged file is a DamagedFile that names line, column or
-rate."""
+rate.
+"""
 
 from __future__ import annotations
 
@@ -77,6 +78,13 @@ def folder(access: Access, root: str | Path | None, holds: Callable[[Path], bool
     raise DataError(f"{base} {why}. {access}")
 
 
+def chosen(known: Sequence[str], subjects: Sequence[str] | None, where: Path) -> Sequence[str]:
+    """`subjects`, or all that are known. Raises DataError naming what is there for one that is not."""
+    if unknown := sorted(set(subjects or ()) - set(known)):
+        raise DataError(f"{where}: no subject {', '.join(unknown)}; there are {', '.join(known)}")
+    return known if subjects is None else subjects
+
+
 class Checks:
     """Goes on where a loader would stop, and gathers what is wrong in `findings`."""
 
@@ -110,8 +118,8 @@ def table(
     wanted = [name for name in (*names, *optional) if name in header]
     if decimal != ".":
         body = body.replace(decimal, ".")
-    body = _name_empty_cells(body, separator)
-    lines = body.count("\n") + (not body.endswith("\n"))
+    body = _name_empty_cells(body.rstrip("\n"), separator)
+    lines = body.count("\n") + 1
     try:
         if body.count(separator) != (len(header) - 1) * lines:
             raise ValueError("columns")
@@ -233,7 +241,8 @@ def join(pieces: Sequence[Piece], subject: str, rate_hz: float) -> tuple[dict[st
     """Pieces of one person after each other in a drawn order that is the same each time, and an event for each.
 
     The order is drawn, from the person's name, because the sets do not confirm that pieces are numbered in time; kept in file
-    order, all painless ones would stand together and a running baseline would know them by their place."""
+    order, all painless ones would stand together and a running baseline would know them by their place.
+    """
     order = np.random.default_rng(crc32(subject.encode())).permutation(len(pieces))
     drawn = [pieces[i] for i in order]
     events, at = [], 0

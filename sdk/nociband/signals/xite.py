@@ -12,13 +12,14 @@ and how the reduced sub-datasets are built.
 
 A full recording is whole, so that a causal baseline is the true one. Challenge segments come without the time before them and
 do not say heat or electrical: a person's segments are joined in a drawn order (see registered.join), or joined=False keeps
-them apart."""
+them apart.
+"""
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ __all__ = [
     "check",
     "describe",
     "load",
+    "people",
     "select",
 ]
 
@@ -49,7 +51,7 @@ ACCESS = Access(
     "the Medical Psychology group, Ulm University, with the Neuro-Information Technology "
     "group, Otto von Guericke University Magdeburg",
     "https://www.nit.ovgu.de; for the challenge's part: https://sites.google.com/view/xitepainchallenge",
-    "non-commercial research only, after a signed agreement",
+    "for research only, under their agreement",
 )
 RATE_HZ = 1000.0
 SEGMENT_S = 10.0
@@ -58,22 +60,34 @@ COLUMNS = ("corrugator", "zygomaticus", "trapezius", "eda", "ecg")
 UNITS = {"corrugator": "mV", "zygomaticus": "mV", "trapezius": "mV", "eda": "uS", "ecg": "mV"}
 CHALLENGE = {"baseline": "baseline", "low_pain": "low", "med_pain": "medium"}  # folder -> label
 CHALLENGE_LABELS = tuple(CHALLENGE.values())
+FRONT_END: dict[str, str] = {}  # front_end.to_counts takes a recording as it is
 NOTES = "X-ITE. Units (uS, mV) are assumed, not confirmed."
 _UNSOUND = "not a sound .mat file, or truncated"
 _PERSON = re.compile(r"S\d+$")
 _NAMES = {"corrugator": "corr", "zygomaticus": "zyg", "trapezius": "trap", "eda": r"scl|eda|gsr|conduct", "ecg": "ecg|ekg"}
 
 
-def load(root: str | Path | None = None, layout: str = "auto", joined: bool = True) -> list[Recording]:
+def load(
+    root: str | Path | None = None, layout: str = "auto", joined: bool = True, subjects: Sequence[str] | None = None
+) -> list[Recording]:
     """Recordings of the challenge (one a person, or with joined=False one a segment) or of the full set (one a person).
 
     root: the folder that holds low_pain/ ..., or S001.mat ... (default: $NOCIBAND_DATA). Events of the full set are labelled
-    as in STIMULI, and "no pain" between stimuli; `select` picks a sub-dataset. Raises DataError: how to obtain a missing set,
-    or what is wrong with which file and variable."""
+    as in STIMULI, and "no pain" between stimuli; `select` picks a sub-dataset. A whole recording takes hundreds of MB:
+    load the full set by `subjects`. Raises DataError: how to obtain a missing set, or what is wrong with which file and variable.
+    """
     here, layout = _folder(root, layout)
     if layout == "full":
-        return [_whole(path) for path in _people(here)]
-    return [r for person, files in _segments(here).items() for r in _of_segments(person, files, joined)]
+        paths = {path.stem: path for path in _people(here)}
+        return [_whole(paths[person]) for person in registered.chosen(list(paths), subjects, here)]
+    files = _segments(here)
+    return [r for person in registered.chosen(list(files), subjects, here) for r in _of_segments(person, files[person], joined)]
+
+
+def people(root: str | Path | None = None, layout: str = "auto") -> list[str]:
+    """The subjects that are there. Raises DataError."""
+    here, layout = _folder(root, layout)
+    return [path.stem for path in _people(here)] if layout == "full" else list(_segments(here))
 
 
 def check(root: str | Path | None = None, layout: str = "auto") -> list[Finding]:

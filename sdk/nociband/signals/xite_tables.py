@@ -4,7 +4,8 @@ Stimuli: Gruss et al. 2019 (JoVE 146:e59057): heat and electrical, phasic (5 s) 
 codes are those that public code of the full set uses. Sub-datasets: Othman et al. 2022 (Sensors 22:4992; J Vis Commun Image
 Represent, doi 10.1016/j.jvcir.2022.103743) judge on 11: P phasic, T tonic, H heat, E electrical (without either: both), R
 reduced. That phasic pain of both kinds makes seven classes is in Othman et al. 2021 (Sensors 21:3273). How the reduced ones
-are drawn was not found: the rule here is this project's own, and every reduced one says confirmed=False."""
+are drawn was not found: the rule here is this project's own, and every reduced one says confirmed=False.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +113,8 @@ def select(source: Recording | Sequence[Recording], name: str) -> Recording | li
     """Recordings of the full set with the events of one sub-dataset only; people without any of its pain classes are left out.
 
     The signals stay whole, so that baselines see what was there. Raises DataError for an unknown name, and for recordings of
-    the challenge, whose labels do not say heat or electrical."""
+    the challenge, whose labels do not say heat or electrical.
+    """
     if isinstance(source, Recording):
         return _selected(source, find(name))
     chosen = [_selected(recording, find(name)) for recording in source]
