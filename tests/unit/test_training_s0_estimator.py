@@ -166,6 +166,7 @@ def test_without_validation_every_epoch_is_run_and_the_last_counts():
     assert not np.array_equal(predictor(TEST), longer(TEST))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [
     {"class_weights": True}, {"label_smoothing": 0.1}, {"noise": 0.5}, {"time_jitter": 0.2}, {"modality_dropout": 0.2},
     {"mixup": 0.3}, {"schedule": "cosine"}, {"ema": 0.8}, {"gamma": 0.0}, {"weight_decay": 0.01}, {"stride": 3},
