@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 
-from nociband.errors import DataError
+from nociband.errors import DataError, EnvironmentProblem
 from nociband.signals.recording import Channel, Recording
 from nociband.spec import SPEC
 
@@ -57,7 +57,8 @@ def to_counts(recording: Recording, seed: int = 0, *, sites: tuple[str, str] | N
     sites: which muscles become emg1 and emg2; by default corrugator and zygomaticus, else the two that there are. resample_emg:
     take raw EMG of another rate than the front end's, which cannot bring back what was never recorded. absent_emg: "refuse" a
     recording without the EMG channels, or give a missing one the front end's "noise" alone. Both are declared in `simulated`.
-    Raises DataError when a channel is missing, has an unknown unit, or the recording is shorter than one block.
+    Raises DataError when a channel is missing, has an unknown unit, or the recording is shorter than one block,
+    EnvironmentProblem when resampling is asked for without SciPy.
     """
     blocks = int(recording.duration_s * BLOCKS_PER_S + 1e-9)
     if blocks < 1:
@@ -113,7 +114,10 @@ def _emg_microvolts(recording: Recording, site: str, n: int, rng: np.random.Gene
     if not resample:
         raise DataError(f"{recording.name}: raw EMG of {site} is at {channel.rate_hz:g} Hz; the front end takes "
                         f"{EMG_RATE_HZ} Hz. resample_emg=True resamples it, and says so")
-    from scipy.signal import resample_poly
+    try:
+        from scipy.signal import resample_poly
+    except ModuleNotFoundError as e:
+        raise EnvironmentProblem("resampling EMG needs the package scipy: pip install 'nociband[train]'") from e
     ratio = Fraction(EMG_RATE_HZ / channel.rate_hz).limit_denominator(10_000)
     highest = min(channel.rate_hz, EMG_RATE_HZ) / 2
     simulated.append(f"EMG of {site}: resampled from {channel.rate_hz:g} Hz; nothing above {highest:g} Hz")

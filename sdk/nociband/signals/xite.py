@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from nociband.errors import DataError
+from nociband.errors import DataError, EnvironmentProblem
 from nociband.signals import registered
 from nociband.signals.recording import DamagedFile, Event, Finding, Recording
 from nociband.signals.registered import Access, Piece
@@ -146,9 +146,11 @@ def _segments(here: Path) -> dict[str, list[tuple[Path, str]]]:
 
 def _read(path: Path, needed: Iterable[str]) -> Mapping[str, Any]:
     """The variables of a .mat file up to version 7. Raises DamagedFile."""
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
+    try:
+        from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
+    except ModuleNotFoundError as e:
+        raise EnvironmentProblem("X-ITE's .mat files need the package scipy: pip install 'nociband[train]'") from e
     try:
         content = loadmat(path)
     except NotImplementedError as e:
