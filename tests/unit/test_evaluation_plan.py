@@ -16,6 +16,7 @@ protocol = "loso"
 models = ["s0", "logreg", "s0:no_attention", "s0@none"]
 seeds = 3
 primary = "brier"
+normalisation = "causal"
 reference = "s0"
 development_people = ["01", "02"]
 published = ["somebody"]
@@ -40,7 +41,7 @@ def test_a_plan_is_read_whole(tmp_path):
     path.write_text(TEXT)
     plan, source = plans.read(path)
     assert plan == Plan("fmov", "emotion3", "loso", ("s0", "logreg", "s0:no_attention", "s0@none"), (0, 1, 2), "brier", "s0",
-                        tuning=Tuning(4, "macro_f1", {"logreg": ({"c": 0.1}, {"c": 1.0})}),
+                        "causal", tuning=Tuning(4, "macro_f1", {"logreg": ({"c": 0.1}, {"c": 1.0})}),
                         non_inferiority=NonInferiority("s0", 0.03), window={"end_s": 7.0}, development_people=("01", "02"),
                         published=("somebody",), notes="why")
     assert not plan.higher_is_better and plan.normalisations == ("causal", "none") and plan.tuned.metric == "macro_f1"

@@ -40,8 +40,10 @@ def command(
     """Judge models by person: folds, nested tuning, intervals, paired tests, report."""
     from rich.console import Console
 
+    from nociband.evaluation import engine as engines
     from nociband.evaluation import evaluate as run
 
+    engines.check(engine, address)
     chosen, source = _plan(plan, {"dataset": dataset, "task": task, "protocol": protocol, "primary": primary, "seeds": seeds,
                                   "normalisation": normalisation, "models": [m.strip() for m in models.split(",") if m.strip()]})
     out = out or Path("build/evaluations") / "_".join([chosen.dataset, chosen.task, chosen.protocol.replace(":", "")])
@@ -160,7 +162,7 @@ def _print_result(console: Any, result: dict[str, Any]) -> None:
     some = next(iter(result["models"].values()))
     first = [result["primary"], *(m for m in _SHOWN if m in some and m != result["primary"])][:4]
     table = Table("model", *(name.replace("_", " ") for name in first), title=f"{result['dataset']} {result['task']}, "
-                  f"{result['protocol']}: {result['subjects']} people, {result['windows']['judged']} windows")
+                  f"{result['protocol']}: {result['subjects']} people, {result['windows']['judged']} windows", show_lines=True)
     for name, judged in result["models"].items():
         table.add_row(name, *(_cell(judged[metric]) for metric in first))
     console.print(table)
@@ -168,7 +170,7 @@ def _print_result(console: Any, result: dict[str, Any]) -> None:
         console.print(f"[bold]{result['warning']}[/]", soft_wrap=True, highlight=False)
     if result["non_inferiority"]:
         console.print(result["non_inferiority"]["statement"], soft_wrap=True, highlight=False)
-    console.print(f"{result['seconds']:.0f} s, {result['budget']['fits']} fits; in brackets: 95% intervals over people",
+    console.print(f"{result['seconds']:.0f} s, {result['budget']['fits']} fits; below each figure its 95% interval over people",
                   highlight=False)
 
 
@@ -178,8 +180,7 @@ _SHOWN = ("balanced_accuracy", "macro_f1", "auroc", "ece", "mae", "pearson", "ic
 def _cell(metric: dict[str, Any]) -> str:
     if metric["mean"] is None:
         return "undefined"
-    span = "" if metric["low"] is None else f" ({metric['low']:.3f} to {metric['high']:.3f})"
-    return f"{metric['mean']:.3f}{span}"
+    return f"{metric['mean']:.3f}" + ("" if metric["low"] is None else f"\n{metric['low']:.3f} to {metric['high']:.3f}")
 
 
 def _hand_over(console: Any, result: dict[str, Any], predictions: Any, out: Path, json_to: str, report: Path | None) -> None:

@@ -33,8 +33,7 @@ def run(jobs: Sequence[Job], context: Context, engine: str = "local", workers: i
     this context's identity are read, not done again. `on_result(result, kept)` is called for each, `kept` for one that was there.
     Raises EnvironmentProblem for an engine that cannot run here, and the error of a job that cannot be done.
     """
-    if engine not in ENGINES:
-        raise EnvironmentProblem(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
+    check(engine, address)
     done = finished(jobs, context, folder)
     for job in jobs:
         if job in done:
@@ -47,6 +46,20 @@ def run(jobs: Sequence[Job], context: Context, engine: str = "local", workers: i
             done[result.job] = result
             on_result(result, False)
     return {job: done[job] for job in jobs}
+
+
+def check(engine: str, address: str | None = None) -> None:
+    """Raises EnvironmentProblem for an unknown engine and for a cluster at whose address nobody listens (Ray tries for minutes)."""
+    if engine not in ENGINES:
+        raise EnvironmentProblem(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if engine != "ray" or not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except OSError as e:
+        raise EnvironmentProblem(f"no Ray cluster answers at {address} ({e}); `ray start --head --port={port}` there starts one, "
+                                 "--address local needs none") from e
 
 
 def finished(jobs: Sequence[Job], context: Context, folder: Path | None) -> dict[Job, JobResult]:
@@ -98,7 +111,6 @@ def _on_ray(job: Job, context: Context) -> JobResult:
 
 def _ray(jobs: Sequence[Job], context: Context, workers: int | None, address: str | None) -> Iterator[JobResult]:
     """Windows are put into the cluster once; Ray starts a job again when its worker dies (`max_retries`)."""
-    _reachable(address)
     try:
         import ray
     except ModuleNotFoundError as e:
@@ -115,18 +127,6 @@ def _ray(jobs: Sequence[Job], context: Context, workers: int | None, address: st
         finally:
             for handle in pending:
                 ray.cancel(handle, force=True)
-
-
-def _reachable(address: str | None) -> None:
-    """Ray itself tries for minutes where nobody listens. Raises EnvironmentProblem."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except OSError as e:
-        raise EnvironmentProblem(f"no Ray cluster answers at {address} ({e}); `ray start --head --port={port}` there starts one, "
-                                 "--address local needs none") from e
 
 
 def _take(ray: Any, handle: Any, job: Job) -> JobResult:
@@ -152,10 +152,10 @@ def _cluster(ray: Any, workers: int | None, address: str | None) -> Iterator[Non
     ours = {"address": "local", "num_cpus": workers or os.cpu_count(), "include_dashboard": False}
     where: dict[str, Any] = ours if local else {"address": address}
     try:
-        ray.init(**where, log_to_driver=False, logging_level="warning", runtime_env={"env_vars": ONE_THREAD})
-    except (ConnectionError, RuntimeError, ValueError, OSError) as e:
-        raise EnvironmentProblem(f"no Ray cluster at {address or 'local'}: {e}; `ray status --address {address or 'auto'}` says "
-                                 "what there is, and --engine local needs none") from e
+        ray.init(**where, log_to_driver=False, logging_level="error", runtime_env={"env_vars": ONE_THREAD})
+    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as e:
+        raise EnvironmentProblem(f"no Ray cluster at {address or 'local'}: {str(e).rstrip('.')}; `ray status --address "
+                                 f"{address or 'auto'}` says what there is, and --engine local needs none") from e
     try:
         yield
     finally:

@@ -56,23 +56,26 @@ class Work:
 
 def prepare(plan: Plan, data: Path | None = None) -> Context:
     """Load the windows of a plan and make its folds. Raises DataError and ModelError."""
-    from nociband.training import tasks
+    from nociband.training import problems
 
+    for name in plan.models:    # before anything that takes long
+        find_model(name)
     started = time.perf_counter()
-    loaded = {n: tasks.load_examples(plan.dataset, plan.task, data, normalisation=n, **plan.window) for n in plan.normalisations}
-    context = context_of(plan, loaded[plan.normalisation][0], {n: examples for n, (_, examples) in loaded.items()})
+    plan = plan if plan.normalisation else plan.with_changes(normalisation=problems.default_normalisation(plan.dataset))
+    loaded = {n: problems.load_examples(plan.dataset, plan.task, data, n, **plan.window) for n in plan.normalisations}
+    own = loaded[plan.normalisation]
+    context = context_of(plan, own.info, {name: made.examples for name, made in loaded.items()}, own.excluded)
     return replace(context, seconds=time.perf_counter() - started)
 
 
 def context_of(plan: Plan, task: TaskInfo, examples: Mapping[str, Examples],
                excluded: Mapping[str, str] | None = None) -> Context:
-    """A context of windows that are at hand, by normalisation; for data sets of your own.
+    """A context of windows that are at hand, by normalisation (the plan's own first); for data sets of your own.
 
     Raises ModelError when the normalisations give different windows (models could not be compared), when the plan names people
     who are not there, or when its metric is of the other kind of task.
     """
-    if not plan.primary:
-        plan = plan.with_changes(primary=USUAL[task.kind])
+    plan = plan.with_changes(primary=plan.primary or USUAL[task.kind], normalisation=plan.normalisation or next(iter(examples)))
     own = examples[plan.normalisation].plain()
     for name, other in examples.items():
         same = other.plain()

@@ -52,10 +52,10 @@ class NonInferiority:
 class Plan:
     """What a run is to do; raises SpecError when it does not hold together.
 
-    seeds: of the fits; models that need none are fitted once. primary: "" stands for the usual one of the kind of task.
-    reference: the model that every other is compared with (the first when empty). window: keywords that go on to
-    nociband.training.tasks.load_examples. development_people: people on whom the design was explored; figures for the others
-    are reported too. published: keys of published figures shown beside ours.
+    seeds: of the fits; models that need none are fitted once. primary: "" stands for the usual one of the kind of task, as
+    normalisation: "" for that of the data set. reference: the model that every other is compared with (the first when empty).
+    window: keywords that go on to nociband.training.problems.load_examples. development_people: people on whom the design was
+    explored; figures for the others are reported too. published: keys of published figures shown beside ours.
     """
 
     dataset: str
@@ -65,7 +65,7 @@ class Plan:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     primary: str = ""
     reference: str = ""
-    normalisation: str = "causal"
+    normalisation: str = ""
     fold_seed: int = 0
     tuning: Tuning = Tuning()
     non_inferiority: NonInferiority | None = None
@@ -83,7 +83,7 @@ class Plan:
               if metric and metric not in COMPARABLE),
             *(f"a seed is a whole number >= 0, not {seed!r}" for seed in self.seeds if type(seed) is not int or seed < 0),
             *(f"the normalisation {n!r} is none of {', '.join(NORMALISATIONS)}" for n in self.normalisations
-              if n not in NORMALISATIONS),
+              if n and n not in NORMALISATIONS),
             *(f"{what} {model!r} is not among models" for what, model in self._named_models() if model not in self.models),
         ]
         if self.tuning.inner_folds < 2:

@@ -1,0 +1,86 @@
+"""`nociband evaluate` from the command line, on the simulator's people: plan, dry run, report, resuming, refusals."""
+
+import json
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+
+from nociband.evaluation import plan as plans  # noqa: E402
+from nociband_tools import cli  # noqa: E402
+
+PLAN = """
+dataset = "synthetic"
+task = "pain5"
+protocol = "kfold:3"
+models = ["logreg", "majority"]
+seeds = 2
+primary = "macro_f1"
+[window]
+people = 6
+seconds = 120.0
+seed = 3
+[tuning.candidates]
+logreg = [{ C = 0.1 }, { C = 1.0 }]
+[non_inferiority]
+model = "logreg"
+margin = 0.05
+"""
+
+
+@pytest.fixture
+def nociband(monkeypatch, tmp_path, capsys):
+    """Call the command in a folder of its own: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(PLAN)
+
+    def call(*arguments: str):
+        monkeypatch.setattr(sys, "argv", ["nociband", "evaluate", *arguments])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+def test_a_plan_is_run_reported_and_gone_on_with(nociband, tmp_path):
+    status, said, _ = nociband("--plan", "plan.toml", "--dry-run")
+    assert status == 0 and "6 people" in said and "kfold:3: 3 folds" in said and "not frozen: the file is in no commit" in said
+    assert "6 jobs, 24 fits; 0 jobs are finished" in said and not (tmp_path / "build").exists()
+    status, said, _ = nociband("--plan", "plan.toml", "--engine", "serial", "--json", "out/result.json", "--report", "report")
+    assert status == 0 and "logreg" in said and " to " in said and "Macro-F1: logreg gains" in said
+    result = json.loads((tmp_path / "out/result.json").read_text())
+    assert result["models"]["logreg"]["macro_f1"]["low"] > result["models"]["majority"]["macro_f1"]["high"]
+    assert result["plan"]["window"]["people"] == 6 and result["subjects"] == 6 and not result["frozen"]
+    assert (tmp_path / "report/index.html").stat().st_size > 10_000 and (tmp_path / "report/model_card.md").exists()
+    status, out, said = nociband("--plan", "plan.toml", "--engine", "serial", "--json", "-")
+    assert status == 0 and json.loads(out)["models"] == result["models"] and "6 jobs were finished before" in said
+    status, said, _ = nociband("--plan", "plan.toml", "--models", "majority", "--protocol", "holdout", "--dry-run")
+    assert status == 0 and "not the frozen plan: models, protocol changed by options" in said
+
+
+def test_the_plan_that_ships_is_used_and_options_unfreeze_it(nociband, monkeypatch, tmp_path):
+    (tmp_path / "synthetic_pain5.toml").write_text(PLAN.replace("kfold:3", "kfold:2"))
+    monkeypatch.setattr(plans, "PLANS", tmp_path)
+    status, said, _ = nociband("--dataset", "synthetic", "--task", "pain5", "--dry-run")
+    assert status == 0 and "plan synthetic_pain5.toml" in said and "2 folds" in said
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "give --dataset and --task, or a --plan that names them"),
+    (["--dataset", "nowhere", "--task", "pain5"], "no task 'pain5' on data set 'nowhere'; there are: fmov emotion3"),
+    (["--plan", "plan.toml", "--dataset", "fmov"], "plan.toml is a plan for dataset 'synthetic', not 'fmov'"),
+    (["--plan", "plan.toml", "--models", "logreg,nobody"], "nobody"),
+    (["--plan", "plan.toml", "--primary", "f1"], "primary 'f1' is none of accuracy"),
+    (["--plan", "plan.toml", "--protocol", "loso2"], "unknown protocol 'loso2'; known are: loso"),
+    (["--plan", "plan.toml", "--engine", "cloud"], "unknown engine 'cloud'; there are: serial, local, ray"),
+    (["--plan", "plan.toml", "--engine", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1"),
+])
+def test_what_is_wrong_is_said_in_a_line(nociband, arguments, message):
+    status, _, said = nociband(*arguments)
+    assert status in (1, 2) and message in said.replace("\n", " ") and "Traceback" not in said
