@@ -20,21 +20,57 @@ if TYPE_CHECKING:
 # Role on the page -> colour in the light theme. No two are alike: a colour is found again in the SVG by its value.
 INK, DIM, LINE, GRID, CARD, WARN = "#10202e", "#51626f", "#d5dde4", "#e3e9ee", "#fefefe", "#9a5b00"
 SERIES = ("#0067a5", "#c24e00", "#00785a", "#8b3a77", "#5b5fc7", "#7a6200", "#b0004b", "#3c5a6b")
-_VARIABLES = {INK: "--ink", DIM: "--dim", LINE: "--line", GRID: "--grid", CARD: "--card", WARN: "--warn",
-              **{colour: f"--k{i}" for i, colour in enumerate(SERIES, 1)}}
+_VARIABLES = {
+    INK: "--ink",
+    DIM: "--dim",
+    LINE: "--line",
+    GRID: "--grid",
+    CARD: "--card",
+    WARN: "--warn",
+    **{colour: f"--k{i}" for i, colour in enumerate(SERIES, 1)},
+}
 DASHES = ("-", (0, (5, 1.6)), (0, (1.4, 1.2)), (0, (6, 1.6, 1.4, 1.6)), (0, (3, 1)), (0, (8, 2)), (0, (1, 2)), (0, (4, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-FULL = 10.0     # inches; at 72 units an inch the page shows it 720 to 860 pixels wide, so 13 is 12 to 15 pixels
+FULL = 10.0  # inches; at 72 units an inch the page shows it 720 to 860 pixels wide, so 13 is 12 to 15 pixels
 
 _STYLE: dict[str, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "nociband", "font.family": "DejaVu Sans", "font.size": 13, "text.color": INK,
-    "axes.edgecolor": DIM, "axes.labelcolor": INK, "axes.titlesize": 13.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
-    "axes.titlecolor": INK, "axes.labelsize": 13, "axes.grid": True, "axes.axisbelow": True, "axes.spines.top": False,
-    "axes.spines.right": False, "grid.color": GRID, "grid.linewidth": 0.9, "xtick.color": DIM, "ytick.color": DIM,
-    "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.labelsize": 12, "ytick.labelsize": 12.5, "lines.linewidth": 1.9,
-    "legend.frameon": False, "legend.fontsize": 12.5, "figure.facecolor": "none", "axes.facecolor": "none",
-    "savefig.facecolor": "none", "axes.unicode_minus": True, "figure.constrained_layout.use": True, "path.simplify": True,
-    "axes.prop_cycle": "", "text.usetex": False, "text.parse_math": False, "axes.formatter.useoffset": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nociband",
+    "font.family": "DejaVu Sans",
+    "font.size": 13,
+    "text.color": INK,
+    "axes.edgecolor": DIM,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 13.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.labelsize": 13,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.9,
+    "xtick.color": DIM,
+    "ytick.color": DIM,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12.5,
+    "lines.linewidth": 1.9,
+    "legend.frameon": False,
+    "legend.fontsize": 12.5,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.unicode_minus": True,
+    "figure.constrained_layout.use": True,
+    "path.simplify": True,
+    "axes.prop_cycle": "",
+    "text.usetex": False,
+    "text.parse_math": False,
+    "axes.formatter.useoffset": False,
 }
 
 
@@ -63,14 +99,17 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = stream.getvalue()
-    text = text[text.index("<svg"):]
+    text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.S)
     head = re.match(r"<svg[^>]*>", text)
     assert head is not None
     box = re.search(r'viewBox="[^"]*"', head.group())
     assert box is not None
-    text = f'<svg {box.group()} role="img" aria-label="{escape(label, quote=True)}" preserveAspectRatio="xMidYMid meet">' + text[head.end():]
+    text = (
+        f'<svg {box.group()} role="img" aria-label="{escape(label, quote=True)}" preserveAspectRatio="xMidYMid meet">'
+        + text[head.end() :]
+    )
     text = text.replace("xlink:href=", "href=")
     text = re.sub(r"<style[^>]*>\*\{stroke-linejoin: round; stroke-linecap: butt\}</style>", "", text)
     return _own_ids(_own_colours(text), name).strip()
@@ -100,4 +139,6 @@ def plain(axis: Any, grid: str = "both") -> None:
 
 def legend_below(figure: Figure, handles: list[Any], columns: int = 4) -> None:
     """One legend for all axes of the figure, below them."""
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.6, columnspacing=1.6)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=2.6, columnspacing=1.6
+    )

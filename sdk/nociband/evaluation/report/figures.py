@@ -37,8 +37,14 @@ class Mark:
     dashed: bool = True
 
 
-def dots(points: Sequence[Dot], marks: Sequence[Mark], axis_label: str, name: str, label: str,
-         bounds: tuple[float, float] | None = None) -> str:
+def dots(
+    points: Sequence[Dot],
+    marks: Sequence[Mark],
+    axis_label: str,
+    name: str,
+    label: str,
+    bounds: tuple[float, float] | None = None,
+) -> str:
     """Dots with whiskers, one row each, first on top, and vertical marks; `bounds` is what the axis never goes beyond."""
     height = 1.0 + 0.4 * len(points) + (0.3 if marks else 0)
     with canvas(FULL, height) as (figure, axes):
@@ -54,8 +60,18 @@ def dots(points: Sequence[Dot], marks: Sequence[Mark], axis_label: str, name: st
         axis.spines["left"].set_visible(False)
         axis.set_xlabel(axis_label)
         for row, point in enumerate(points):
-            axis.annotate(point.text, (1.0, row), xycoords=("axes fraction", "data"), xytext=(12, 0), textcoords="offset points",
-                          va="center", ha="left", fontsize=12.5, color=DIM if point.faint else INK, annotation_clip=False)
+            axis.annotate(
+                point.text,
+                (1.0, row),
+                xycoords=("axes fraction", "data"),
+                xytext=(12, 0),
+                textcoords="offset points",
+                va="center",
+                ha="left",
+                fontsize=12.5,
+                color=DIM if point.faint else INK,
+                annotation_clip=False,
+            )
         _marks(axis, marks, low, high)
         return to_svg(figure, name, label)
 
@@ -78,7 +94,7 @@ def _range(points: Sequence[Dot], marks: Sequence[Mark], bounds: tuple[float, fl
 
 
 def _marks(axis: Any, marks: Sequence[Mark], low: float, high: float) -> None:
-    """Lines with their names above the axes; a name near the right end is written to the left of its line, and crowded ones rise."""
+    """Lines with their names above the axes: near the right end to the left of the line, and one above another where crowded."""
     level, last = 0, -np.inf
     for mark in sorted(marks, key=lambda m: m.at):
         axis.axvline(mark.at, color=DIM, linewidth=1.3, linestyle=(0, (4, 3)) if mark.dashed else "-", zorder=0.9)
@@ -86,12 +102,30 @@ def _marks(axis: Any, marks: Sequence[Mark], low: float, high: float) -> None:
         level = level + 1 if share - last < 0.3 else 0
         last = share
         side = "right" if share > 0.8 else "left"
-        axis.annotate(mark.label, (mark.at, 1), xycoords=("data", "axes fraction"), xytext=(-4 if side == "right" else 4, 3 + 14 * level),
-                      textcoords="offset points", ha=side, va="bottom", fontsize=12, color=DIM, annotation_clip=False)
+        axis.annotate(
+            mark.label,
+            (mark.at, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4 if side == "right" else 4, 3 + 14 * level),
+            textcoords="offset points",
+            ha=side,
+            va="bottom",
+            fontsize=12,
+            color=DIM,
+            annotation_clip=False,
+        )
 
 
-def people(values: Mapping[str, Mapping[str, float | None]], colours: Sequence[int], marks: Sequence[Mark], marked: Sequence[str], axis_label: str,
-           name: str, label: str, ascending: bool = True) -> str:
+def people(
+    values: Mapping[str, Mapping[str, float | None]],
+    colours: Sequence[int],
+    marks: Sequence[Mark],
+    marked: Sequence[str],
+    axis_label: str,
+    name: str,
+    label: str,
+    ascending: bool = True,
+) -> str:
     """One dot a person and model: people side by side, sorted by the first model of `values`; `marked` ones stand on a band.
 
     `values`: by model, then by person; None: not defined for that person.
@@ -109,12 +143,23 @@ def people(values: Mapping[str, Mapping[str, float | None]], colours: Sequence[i
                 axis.plot([at, at], [min(there), max(there)], color=drawing.LINE, linewidth=1.2, zorder=0.8)
         for mark in marks:
             axis.axhline(mark.at, color=DIM, linewidth=1.3, linestyle=(0, (4, 3)), zorder=0.9)
-            axis.annotate(mark.label, (0, mark.at), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points",
-                          fontsize=11.5, color=DIM)
+            axis.annotate(
+                mark.label,
+                (0, mark.at),
+                xycoords=("axes fraction", "data"),
+                xytext=(3, 2),
+                textcoords="offset points",
+                fontsize=11.5,
+                color=DIM,
+            )
         handles = _person_dots(axis, values, colours, order)
         step = max(1, -(-len(order) // 44))
-        axis.set_xticks(range(0, len(order), step), [order[i] + ("*" if order[i] in marked else "") for i in range(0, len(order), step)],
-                        rotation=90 if len(order) > 14 or max(map(len, order)) > 4 else 0, fontsize=11)
+        axis.set_xticks(
+            range(0, len(order), step),
+            [order[i] + ("*" if order[i] in marked else "") for i in range(0, len(order), step)],
+            rotation=90 if len(order) > 14 or max(map(len, order)) > 4 else 0,
+            fontsize=11,
+        )
         axis.set_xlim(-0.7, len(order) - 0.3)
         axis.tick_params(axis="x", length=0)
         axis.set_ylabel(axis_label)
@@ -122,14 +167,25 @@ def people(values: Mapping[str, Mapping[str, float | None]], colours: Sequence[i
         return to_svg(figure, name, label)
 
 
-def _person_dots(axis: Any, values: Mapping[str, Mapping[str, float | None]], colours: Sequence[int], order: Sequence[str]) -> list[Any]:
+def _person_dots(
+    axis: Any, values: Mapping[str, Mapping[str, float | None]], colours: Sequence[int], order: Sequence[str]
+) -> list[Any]:
     """Dots of each model, set a little beside each other so that equal ones are seen; gives the handles of the legend."""
     shifts = np.linspace(-0.26, 0.26, len(values)) if len(values) > 1 else [0.0]
     size = 7.5 if len(order) <= 40 else 5
     handles = []
     for i, (model, each) in enumerate(values.items()):
         at = [(k + shifts[i], each[p]) for k, p in enumerate(order) if each.get(p) is not None]
-        handles += axis.plot([x for x, _ in at], [y for _, y in at], linestyle="none", marker=MARKERS[colours[i] % 8],
-                             markersize=size if i == 0 else size - 1.5, color=SERIES[colours[i] % 8], alpha=1 if i == 0 else 0.75,
-                             markeredgewidth=0, label=model, zorder=4 if i == 0 else 3)
+        handles += axis.plot(
+            [x for x, _ in at],
+            [y for _, y in at],
+            linestyle="none",
+            marker=MARKERS[colours[i] % 8],
+            markersize=size if i == 0 else size - 1.5,
+            color=SERIES[colours[i] % 8],
+            alpha=1 if i == 0 else 0.75,
+            markeredgewidth=0,
+            label=model,
+            zorder=4 if i == 0 else 3,
+        )
     return handles

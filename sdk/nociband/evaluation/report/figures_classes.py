@@ -35,20 +35,30 @@ def roc(panels: Mapping[str, Mapping[str, Roc]], colours: Sequence[int], name: s
     across = min(len(panels), 3)
     down = -(-len(panels) // across)
     size = FULL / max(across, 2)
-    with canvas(FULL, size * down + 0.85, down, across) as (figure, axes):
+    with canvas(FULL, size * down + (0.85 if across == 1 else 0.55), down, across) as (figure, axes):
         handles: list[Any] = []
         for axis, (title, curves) in zip(axes.flat, panels.items(), strict=False):
             _unit_square(axis)
             axis.plot([0, 1], [0, 1], color=DIM, linewidth=1.1, linestyle=(0, (4, 3)))
-            drawn = [axis.plot(c.fpr, c.tpr, color=SERIES[colours[i] % 8], linestyle=DASHES[colours[i] % 8], linewidth=2.4 if i == 0 else 1.7,
-                               label=model, zorder=4 if i == 0 else 3)[0] for i, (model, c) in enumerate(curves.items())]
+            drawn = [
+                axis.plot(
+                    c.fpr,
+                    c.tpr,
+                    color=SERIES[colours[i] % 8],
+                    linestyle=DASHES[colours[i] % 8],
+                    linewidth=2.4 if i == 0 else 1.7,
+                    label=model,
+                    zorder=4 if i == 0 else 3,
+                )[0]
+                for i, (model, c) in enumerate(curves.items())
+            ]
             handles = max(handles, drawn, key=len)
             if len(panels) > 1:
                 axis.set_title(title)
             axis.set_xlabel("1 - specificity")
             _areas(axis, curves, colours)
         axes[0, 0].set_ylabel("sensitivity")
-        for axis in list(axes.flat)[len(panels):]:
+        for axis in list(axes.flat)[len(panels) :]:
             axis.set_visible(False)
         legend_below(figure, handles, 5)
         return to_svg(figure, name, label)
@@ -58,8 +68,15 @@ def _areas(axis: Any, curves: Mapping[str, Roc], colours: Sequence[int]) -> None
     """The areas as text in the lower right corner, where a curve that is worth anything never goes."""
     there = [(i, c.area) for i, c in enumerate(curves.values()) if c.area is not None]
     for line, (i, area) in enumerate(reversed(there)):
-        axis.text(0.97, 0.04 + 0.075 * line, f"{area:.3f}", ha="right", fontsize=12, color=SERIES[colours[i] % 8],
-                  fontweight="bold" if i == 0 else "normal")
+        axis.text(
+            0.97,
+            0.04 + 0.075 * line,
+            f"{area:.3f}",
+            ha="right",
+            fontsize=12,
+            color=SERIES[colours[i] % 8],
+            fontweight="bold" if i == 0 else "normal",
+        )
 
 
 def _unit_square(axis: Any) -> None:

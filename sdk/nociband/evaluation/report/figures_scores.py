@@ -10,7 +10,7 @@ import numpy as np
 
 from nociband.evaluation.report.drawing import CARD, DIM, FULL, INK, SERIES, WARN, canvas, plain, to_svg
 
-MOST_DOTS = 1500    # of one panel; more only make the page heavy
+MOST_DOTS = 1500  # of one panel; more only make the page heavy
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ def _thinned(cloud: Cloud) -> np.ndarray:
     return np.arange(n) if n <= MOST_DOTS else np.linspace(0, n - 1, MOST_DOTS).astype(int)
 
 
-def scatter(models: Mapping[str, Cloud], colours: Sequence[int], span: tuple[float, float], unit: str, name: str, label: str) -> str:
+def scatter(
+    models: Mapping[str, Cloud], colours: Sequence[int], span: tuple[float, float], unit: str, name: str, label: str
+) -> str:
     """Estimate against truth: a dot a window, a thin line a person (least squares), the line of equality."""
     across, down, width = _panels(models)
     with canvas(FULL, down * width + 0.1, down, across) as (figure, axes):
@@ -88,15 +90,34 @@ def bland_altman(models: Mapping[str, Cloud], colours: Sequence[int], unit: str,
             model = list(models)[place]
             cloud, some = models[model], _thinned(models[model])
             plain(axis, "y")
-            axis.scatter((cloud.estimate[some] + cloud.truth[some]) / 2, cloud.estimate[some] - cloud.truth[some], s=13,
-                         color=SERIES[colours[place] % 8], alpha=0.35, linewidth=0)
+            axis.scatter(
+                (cloud.estimate[some] + cloud.truth[some]) / 2,
+                cloud.estimate[some] - cloud.truth[some],
+                s=13,
+                color=SERIES[colours[place] % 8],
+                alpha=0.35,
+                linewidth=0,
+            )
             axis.axhline(0, color=DIM, linewidth=0.9)
-            for at, text, colour in ((cloud.bias, "bias", INK), (cloud.lower, "lower limit", WARN), (cloud.upper, "upper limit", WARN)):
+            for at, text, colour in (
+                (cloud.bias, "bias", INK),
+                (cloud.lower, "lower limit", WARN),
+                (cloud.upper, "upper limit", WARN),
+            ):
                 if at is not None:
                     axis.axhline(at, color=colour, linewidth=1.5, linestyle="-" if text == "bias" else (0, (5, 2)))
-                    axis.annotate(f"{text} {at:+.1f}".replace("-", "−"), (1, at), xycoords=("axes fraction", "data"), xytext=(-3, 3),
-                                  textcoords="offset points", ha="right", fontsize=11.5, color=colour,
-                                  bbox={"facecolor": CARD, "alpha": 0.75, "linewidth": 0, "pad": 1})
+                    axis.annotate(
+                        f"{text} {at:+.1f}".replace("-", "−"),
+                        (1, at),
+                        xycoords=("axes fraction", "data"),
+                        xytext=(-3, 4),
+                        va="bottom",
+                        textcoords="offset points",
+                        ha="right",
+                        fontsize=11.5,
+                        color=colour,
+                        bbox={"facecolor": CARD, "alpha": 0.7, "linewidth": 0, "pad": 0.4},
+                    )
             axis.set_ylim(-reach, reach)
             axis.set_title(model)
             axis.set_xlabel(f"mean of both{unit}")

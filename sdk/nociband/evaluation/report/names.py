@@ -7,9 +7,18 @@ from typing import Any
 from nociband.evaluation.metrics import METRICS
 
 MODELS = {
-    "s0": "S0", "s0_paper": "S0 (paper size)", "logreg": "logistic regression", "random_forest": "random forest", "svm": "SVM",
-    "cnn1d": "1-D CNN", "majority": "majority class",
+    "s0": "S0",
+    "s0_paper": "S0 (paper size)",
+    "logreg": "logistic regression",
+    "random_forest": "random forest",
+    "svm": "SVM",
+    "cnn1d": "1-D CNN",
+    "majority": "majority class",
+    "clock": "clock alone",
 }
+# Where the same estimator is another for a score.
+SCORE_MODELS = {"logreg": "ridge regression", "svm": "support vector regression", "majority": "training mean"}
+BLIND = ("majority", "clock")     # they look at no signal
 
 
 def model(name: str, score: bool = False) -> str:
@@ -19,7 +28,8 @@ def model(name: str, score: bool = False) -> str:
     """
     plain, _, normalisation = name.partition("@")
     base, _, variant = plain.partition(":")
-    text = "training mean" if score and base == "majority" else MODELS.get(base, base)
+    text = SCORE_MODELS.get(base) if score else None
+    text = text or MODELS.get(base, base)
     if variant:
         text += f" {_variant(variant)}"
     return f"{text}, normalisation {normalisation}" if normalisation else text
@@ -55,11 +65,15 @@ def words(name: str) -> str:
 
 def lower(title: str) -> str:
     """A title within a sentence: "Balanced accuracy" is "balanced accuracy", "AUROC" stays."""
-    return title if title[:2].isupper() or title.startswith(("Cohen", "Brier", "Pearson", "Bland")) else title[:1].lower() + title[1:]
+    return (
+        title
+        if title[:2].isupper() or title.startswith(("Cohen", "Brier", "Pearson", "Bland"))
+        else title[:1].lower() + title[1:]
+    )
 
 
 def better(name: str) -> str:
-    """"higher", "lower" or "" (neither)."""
+    """ "higher", "lower" or "" (neither)."""
     return METRICS[name].better if name in METRICS else ""
 
 
@@ -74,7 +88,7 @@ def signed(value: Any, digits: int = 3) -> str:
 
 
 def interval(low: Any, high: Any, digits: int = 3, sign: bool = False) -> str:
-    """"0.381 to 0.482", or "no interval"."""
+    """ "0.381 to 0.482", or "no interval"."""
     write = signed if sign else number
     return "no interval" if low is None or high is None else f"{write(low, digits)} to {write(high, digits)}"
 
@@ -85,10 +99,10 @@ def probability(value: Any) -> str:
 
 
 def count(n: int, one: str, many: str = "") -> str:
-    """"1 person", "28 people"."""
+    """ "1 person", "28 people"."""
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def listing(words: list[str]) -> str:
-    """"a, b and c"."""
+    """ "a, b and c"."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,4 +1,4 @@
-"""Sections on how a run was made: plan, tuning, people, seeds, versions, how to repeat it. Each takes a View, gives a Section or None."""
+"""Sections on how a run was made: data, tuning, plan, limits, how to repeat it. Each takes a View and gives a Section or None."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from nociband.evaluation.plan import PLANS
 from nociband.evaluation.report import names
 from nociband.evaluation.report.parts import Code, Facts, Part, Section, Table, Text
 from nociband.evaluation.report.reading import View, mapping, sequence
 
-COMMON = 12     # characters of a commit that are shown
+COMMON = 12  # characters of a commit that are shown
 
 
 def plan(view: View) -> Section | None:
@@ -21,14 +23,27 @@ def plan(view: View) -> Section | None:
     if not text and not sha256:
         return None
     source = mapping(view.get("plan_source"))
-    facts = [("Frozen before the run", _frozen(view, source)), ("File", str(source.get("file") or "")), ("SHA-256", str(sha256 or "")),
-             ("Notes", str(view.plan("notes") or ""))]
+    facts = [
+        ("Frozen before the run", _frozen(view, source)),
+        ("File", _file(source)),
+        ("SHA-256", str(sha256 or "")),
+        ("Notes", str(view.plan("notes") or "")),
+    ]
     parts: list[Part] = [Facts([(term, value) for term, value in facts if value])]
     if isinstance(text, Mapping):
         parts.append(Code(_readable(text)))
     elif text:
         parts.append(Code(str(text)))
     return Section("plan", "Plan", parts)
+
+
+def _ships(source: Mapping[str, Any]) -> bool:
+    """Whether the plan is one of nociband's own: found by the task's name, wherever it is installed."""
+    return bool(source.get("file")) and Path(str(source["file"])).parent == PLANS
+
+
+def _file(source: Mapping[str, Any]) -> str:
+    return f"{Path(str(source['file'])).name}, which ships with nociband" if _ships(source) else str(source.get("file") or "")
 
 
 def _frozen(view: View, source: Mapping[str, Any]) -> str:
@@ -39,7 +54,11 @@ def _frozen(view: View, source: Mapping[str, Any]) -> str:
         return ""
     if source.get("changed"):
         return f"no: options replaced {names.listing([str(c) for c in source['changed']])}"
-    return "no: the file differs from its commit" if source.get("modified") else "no: the plan is not a committed file; these figures are exploratory"
+    return (
+        "no: the file differs from its commit"
+        if source.get("modified")
+        else "no: the plan is not a committed file; these figures are exploratory"
+    )
 
 
 def _readable(values: Mapping[str, Any]) -> str:
@@ -55,20 +74,31 @@ def tuning(view: View) -> Section | None:
         folds = [mapping(f) for f in sequence(folds)]
         chosen = Counter(_settings(f.get("chosen")) for f in folds)
         tried = max((len(sequence(f.get("tried"))) for f in folds), default=0)
-        text = "; ".join(f"{settings} ({n} of {len(folds)} folds)" for settings, n in sorted(chosen.items(), key=lambda item: (-item[1], item[0])))
+        text = "; ".join(
+            f"{settings} ({n} of {len(folds)} folds)"
+            for settings, n in sorted(chosen.items(), key=lambda item: (-item[1], item[0]))
+        )
         rows.append([view.name(model), str(tried), text])
     budget = mapping(view.get("budget"))
-    spent = [[view.name(m), str(v.get("jobs", "–")), str(v.get("fits", "–")), _duration(v.get("compute_seconds"))]
-             for m, v in mapping(budget.get("models")).items()]
+    spent = [
+        [view.name(m), str(v.get("jobs", "–")), str(v.get("fits", "–")), _duration(v.get("compute_seconds"))]
+        for m, v in mapping(budget.get("models")).items()
+    ]
     if not rows and not spent:
         return None
     said = mapping(view.plan("tuning"))
     inner = said.get("inner_folds")
     parts: list[Part] = []
     if rows:
-        parts += [Text("Settings were chosen within the training people of each fold" + (f", by {inner}-fold cross-validation by person" if inner else "")
-                       + (f" on {names.metric(said['metric'])}" if said.get("metric") else "") + "; the judged person took no part."),
-                  Table(["<Model", "Candidates", "<Chosen"], rows)]
+        parts += [
+            Text(
+                "Settings were chosen within the training people of each fold"
+                + (f", by {inner}-fold cross-validation by person" if inner else "")
+                + (f" on {names.metric(said['metric'])}" if said.get("metric") else "")
+                + "; the judged person took no part."
+            ),
+            Table(["<Model", "Candidates", "<Chosen"], rows),
+        ]
     if spent:
         parts.append(Table(["<Model", "Fold x seed", "Fits, tuning included", "Time of one core"], spent, "Budget"))
     return Section("tuning", "Tuning and budget", parts)
@@ -89,11 +119,16 @@ def data(view: View) -> Section | None:
     windows, excluded = mapping(view.get("windows")), mapping(view.get("excluded"))
     by_class = mapping(windows.get("by_class"))
     development = [str(p) for p in sequence(view.plan("development_people"))]
-    facts = [("People judged", str(view.get("subjects") or "")), ("Windows judged", str(windows.get("judged") or "")),
-             ("Of each class", ", ".join(f"{label}: {n}" for label, n in by_class.items())),
-             ("Augmented copies", f"{windows['augmented']}, only ever trained on" if windows.get("augmented") else ""),
-             ("Normalisation", str(view.plan("normalisation") or "")), ("Folds", str(len(sequence(view.get("folds"))) or "")),
-             ("Development people", ", ".join(development)), ("Seeds", _seeds(view))]
+    facts = [
+        ("People judged", str(view.get("subjects") or "")),
+        ("Windows judged", str(windows.get("judged") or "")),
+        ("Of each class", ", ".join(f"{label}: {n}" for label, n in by_class.items())),
+        ("Augmented copies", f"{windows['augmented']}, only ever trained on" if windows.get("augmented") else ""),
+        ("Normalisation", str(view.plan("normalisation") or "")),
+        ("Folds", str(len(sequence(view.get("folds"))) or "")),
+        ("Development people", ", ".join(development)),
+        ("Seeds", _seeds(view)),
+    ]
     parts: list[Part] = [Facts([(term, text) for term, text in facts if text])]
     if excluded:
         parts.append(Table(["<Left out", "<Why"], [[str(who), str(why)] for who, why in excluded.items()]))
@@ -110,7 +145,12 @@ def _seeds(view: View) -> str:
     if len(sets) == 1:
         return next(iter(sets))
     common = max(sets, key=lambda s: len(sets[s]))
-    return "; ".join([common, *(f"{names.listing(models)}: {each} (the seed changes nothing)" for each, models in sets.items() if each != common)])
+    return "; ".join(
+        [
+            common,
+            *(f"{names.listing(models)}: {each} (the seed changes nothing)" for each, models in sets.items() if each != common),
+        ]
+    )
 
 
 def repeat(view: View) -> Section | None:
@@ -120,22 +160,24 @@ def repeat(view: View) -> Section | None:
     code = f"{code}{' with changes that are not committed' if mapping(commit).get('modified') else ''}" if code else ""
     seconds, budget = view.get("seconds"), mapping(view.get("budget"))
     workers = f" on {names.count(budget['workers'], 'worker')}" if isinstance(budget.get("workers"), int) else ""
-    facts = [("Commit", code), *((str(k), str(v)) for k, v in mapping(view.get("versions")).items()),
-             ("Time", _duration(seconds) + workers + (f", engine {budget['engine']}" if budget.get("engine") else "") if seconds is not None else "")]
-    parts: list[Part] = [Text("With the same commit, versions and data this command gives the same figures:"), Code(command(view)),
-                         Facts([(term, text) for term, text in facts if text])]
-    return Section("repeat", "How to repeat it", parts)
+    engine = f", engine {budget['engine']}" if budget.get("engine") else ""
+    versions = [(str(k), str(v)) for k, v in mapping(view.get("versions")).items()]
+    facts = [("Commit", code), *versions, ("Time", "" if seconds is None else _duration(seconds) + workers + engine)]
+    return Section("repeat", "How to repeat it", [
+        Text("With the same commit, versions and data this command gives the same figures:"), Code(command(view)),
+        Facts([(term, text) for term, text in facts if text])])
 
 
 def command(view: View) -> str:
-    """The command line of this run: the plan's file where there is one, else its options."""
+    """The command line of this run: the plan where it was a committed one, else the options."""
     words = ["nociband", "evaluate", "--dataset", str(view.get("dataset")), "--task", str(view.get("task"))]
     source = mapping(view.get("plan_source"))
     if not view.get("frozen"):
-        protocol = view.get("protocol")
-        words += ["--protocol", str(protocol)] if protocol else []
-        words += ["--models", ",".join(view.result["models"])]
-    elif source.get("file"):
+        options = {"protocol": view.get("protocol"), "models": ",".join(view.result["models"]),
+                   "seeds": len(sequence(view.plan("seeds"))),
+                   "primary": view.primary, "normalisation": view.plan("normalisation")}
+        words += [word for name, value in options.items() if value for word in (f"--{name}", str(value))]
+    elif source.get("file") and not _ships(source):
         words += ["--plan", str(source["file"])]
     return shlex.join([*words, "--json", "result.json", "--report", "report"])
 
@@ -143,10 +185,12 @@ def command(view: View) -> str:
 def limits(view: View) -> Section:
     """What the figures are not."""
     of = view.info("of")
-    lines = ["Not a medical device; for research. Nothing here shows that a model helps, or is safe for, any patient.",
-             "Figures are for the people, the device, the stimuli and the windows named above. They say nothing about other people, about time between the "
-             "judged windows, or about everyday life.",
-             "Intervals cover the drawing of people and of nothing else: not the choice of data set, windows or features."]
+    lines = [
+        "Not a medical device; for research. Nothing here shows that a model helps, or is safe for, any patient.",
+        "Figures are for the people, the device, the stimuli and the windows named above. They say nothing about other people, "
+        "about time between the judged windows, or about everyday life.",
+        "Intervals cover the drawing of people and of nothing else: not the choice of data set, windows or features.",
+    ]
     if of == "pain":
         lines.append("Pain is what a person says it is. A model's output is an estimate from signals and never replaces asking.")
     return Section("limits", "What this does not show", [Text(line) for line in lines])

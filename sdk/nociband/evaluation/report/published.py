@@ -52,8 +52,10 @@ def load(path: Path = FILE) -> Mapping[str, tuple[Published, ...]]:
     with path.open("rb") as file:
         table = tomllib.load(file)
     sources = table.pop("source", {})
-    return {dataset: tuple(_group(f"{dataset}.{key}", value, sources) for key, value in groups.items())
-            for dataset, groups in table.items()}
+    return {
+        dataset: tuple(_group(f"{dataset}.{key}", value, sources) for key, value in groups.items())
+        for dataset, groups in table.items()
+    }
 
 
 def _group(key: str, value: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> Published:
@@ -61,7 +63,9 @@ def _group(key: str, value: Mapping[str, Any], sources: Mapping[str, Mapping[str
     try:
         source = sources[values.pop("source")]
         rows = tuple(Row(**row) for row in values.pop("rows"))
-        return Published(key=key, authors=source["authors"], title=source["title"], doi=source.get("doi", ""), rows=rows, **values)
+        return Published(
+            key=key, authors=source["authors"], title=source["title"], doi=source.get("doi", ""), rows=rows, **values
+        )
     except (KeyError, TypeError) as e:
         raise SpecError(f"published.toml, [{key}]: {e}") from e
 

@@ -19,7 +19,7 @@ from nociband.evaluation.report import names
 
 CHANCE_IS_SHARE = ("balanced_accuracy", "sensitivity")
 IN_SCORE_UNIT = ("mae", "rmse", "bland_altman_bias", "bland_altman_lower", "bland_altman_upper")
-GREY = 7    # place in drawing.SERIES
+GREY = 7  # place in drawing.SERIES
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,9 @@ class View:
     def __post_init__(self) -> None:
         lacking = [name for name in ("dataset", "task", "models") if not self.result.get(name)]
         if lacking:
-            raise DataError(f"the result has no {names.listing(lacking)}: a report is written from what `nociband evaluate --json` writes")
+            raise DataError(
+                f"the result has no {names.listing(lacking)}: a report is written from what `nociband evaluate --json` writes"
+            )
 
     def get(self, *path: str) -> Any:
         """What stands under these keys, or None."""
@@ -94,8 +96,12 @@ class View:
     @cached_property
     def metric_names(self) -> tuple[str, ...]:
         """Metrics that any model has, in the order of METRICS, then as they come."""
-        there = dict.fromkeys(m for model in self.result["models"].values() for m, v in model.items()
-                              if isinstance(v, Mapping) and "mean" in v and m != "confusion")
+        there = dict.fromkeys(
+            m
+            for model in self.result["models"].values()
+            for m, v in model.items()
+            if isinstance(v, Mapping) and "mean" in v and m != "confusion"
+        )
         return tuple([m for m in METRICS if m in there] + [m for m in there if m not in METRICS])
 
     def metric(self, model: str, name: str) -> Mapping[str, Any] | None:
@@ -142,8 +148,8 @@ class View:
 
     @cached_property
     def informed(self) -> tuple[str, ...]:
-        """Plain models that look at the signals: all but the majority class (of a score: the mean)."""
-        return tuple(m for m in self.models if names.base(m) != "majority")
+        """Plain models that look at the signals: neither the majority class (of a score: the mean) nor the clock."""
+        return tuple(m for m in self.models if names.base(m) not in names.BLIND)
 
     def colour(self, model: str) -> int:
         """A model's place in the series of colours: the same in every figure; grey for one that does not look at the signals."""

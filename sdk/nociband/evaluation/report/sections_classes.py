@@ -29,11 +29,19 @@ def roc(view: View) -> Section | None:
         return None
     seeds = max(len(view.outcomes[m].runs) for m in shown)
     what = f"{view.labels[-1]} against {view.labels[0]}" if view.classes == 2 else "each class against the rest"
-    caption = (f"{what[0].upper() + what[1:]}: all windows pooled" + (f", sensitivity averaged over {seeds} seeds" if seeds > 1 else "") +
-               ". Numbers: area under the curve" + (", from the table of metrics" if view.classes == 2 else " of this class") +
-               ", in the colours and the order of the models. Dashed: guessing.")
+    caption = (
+        f"{what[0].upper() + what[1:]}: all windows pooled"
+        + (f", sensitivity averaged over {seeds} seeds" if seeds > 1 else "")
+        + ". Numbers: area under the curve"
+        + (", from the table of metrics" if view.classes == 2 else " of this class")
+        + ", in the colours and the order of the models. Dashed: guessing."
+    )
     title = "ROC of each model, " + what
-    return Section("roc", "Discrimination (ROC)", [Figure(figures_classes.roc(panels, [view.colour(m) for m in shown], "roc", title), caption)])
+    return Section(
+        "roc",
+        "Discrimination (ROC)",
+        [Figure(figures_classes.roc(panels, [view.colour(m) for m in shown], "roc", title), caption)],
+    )
 
 
 def _area(view: View, model: str, fpr: np.ndarray, tpr: np.ndarray) -> float | None:
@@ -52,16 +60,19 @@ def calibration(view: View) -> Section | None:
         bins = breakdowns.calibration(view.outcomes[model])
         if bins:
             value = view.metric(model, "ece")
-            confidence, right, windows = (np.array([np.nan if b[k] is None else b[k] for b in bins]) for k in ("confidence", "accuracy", "windows"))
+            confidence, right, windows = (
+                np.array([np.nan if b[k] is None else b[k] for b in bins]) for k in ("confidence", "accuracy", "windows")
+            )
             shown[view.name(model)] = Bins(confidence, right, windows, value["mean"] if value else None)
             colours.append(view.colour(model))
     if not shown:
         return None
     svg = figures_classes.reliability(shown, colours, "calibration", "Reliability diagram of each model")
     return Section("calibration", "Calibration", [Figure(svg, (
-        f"Share of windows that are right against the confidence of the top class, in {breakdowns.BINS} bins; the area of a dot is the number of windows "
-        "in its bin, the bars below show how confidences are spread. On the dashed line confidences mean what they say; dots below it are "
-        "overconfident. ECE: expected calibration error (Guo et al. 2017). A bin with few windows says little."))])
+        f"Share of windows that are right against the confidence of the top class, in {breakdowns.BINS} bins; the area of a dot "
+        "is the number of windows in its bin, the bars below show how confidences are spread. On the dashed line confidences "
+        "mean what they say; dots below it are overconfident. ECE: expected calibration error (Guo et al. 2017). A bin with few "
+        "windows says little."))])
 
 
 def confusion(view: View) -> Section | None:
@@ -70,8 +81,8 @@ def confusion(view: View) -> Section | None:
     if not found:
         return None
     return Section("confusion", "Confusion", [Matrices(found), Text(
-        "Rows are the truth and add up to 1: share of the class's windows that got this answer, mean over seeds; below it the number of windows, "
-        "mean over seeds.", "note")])
+        "Rows are the truth and add up to 1: share of the class's windows that got this answer, and below it the number of "
+        "windows, both mean over seeds.", "note")])
 
 
 def _matrix(view: View, model: str) -> Matrix | None:
@@ -80,7 +91,12 @@ def _matrix(view: View, model: str) -> Matrix | None:
     if not shares or not counts:
         return None
     mean = np.mean(np.asarray(counts, float), axis=0)
-    return Matrix(view.name(model), [str(label) for label in stored.get("labels", view.labels)], shares, [[_count(n) for n in row] for row in mean])
+    return Matrix(
+        view.name(model),
+        [str(label) for label in stored.get("labels", view.labels)],
+        shares,
+        [[_count(n) for n in row] for row in mean],
+    )
 
 
 def _count(n: Any) -> str:

@@ -1,4 +1,4 @@
-"""Sections of tasks with a score: estimates against what was reported, and agreement. Each takes a View, gives a Section or None."""
+"""Sections of tasks with a score: estimate against report, and agreement. Each takes a View and gives a Section or None."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def _clouds(view: View) -> tuple[dict[str, Cloud], list[int]]:
         if outcome is None or outcome.labels or not np.isfinite(outcome.runs).all() or len(clouds) == MOST_PANELS:
             continue
         lines = [value["mean"] if (value := view.metric(model, name)) else None for name in LIMITS]
-        clouds[view.name(model)] = Cloud(outcome.target.astype(float), outcome.runs.mean(axis=0), np.asarray(outcome.subjects), *lines)
+        clouds[view.name(model)] = Cloud(
+            outcome.target.astype(float), outcome.runs.mean(axis=0), np.asarray(outcome.subjects), *lines
+        )
         colours.append(view.colour(model))
     return clouds, colours
 
@@ -45,11 +47,13 @@ def scatter(view: View) -> Section | None:
     clouds, colours = _clouds(view)
     if not clouds:
         return None
-    svg = figures_scores.scatter(clouds, colours, _span(view, clouds), _unit(view), "scatter", "Estimated against reported score of each model")
+    svg = figures_scores.scatter(
+        clouds, colours, _span(view, clouds), _unit(view), "scatter", "Estimated against reported score of each model"
+    )
     return Section("scatter", "Estimate and report", [Figure(svg, (
-        "A dot is a window, the estimate being the mean over seeds; a thin line is a person (least squares over the range that they reported), "
-        "of a model that never saw them. Dashed: equality. Lines flatter than that: estimates shrink towards the mean; lines at different heights: the "
-        "model misses people's own levels."))])
+        "A dot is a window, the estimate being the mean over seeds; a thin line is a person (least squares over the range that "
+        "they reported), by a model that never saw them. Dashed: equality. Lines flatter than that: estimates shrink towards "
+        "the mean; lines at different heights: the model misses people's own levels."))])
 
 
 def agreement(view: View) -> Section | None:
@@ -65,6 +69,8 @@ def agreement(view: View) -> Section | None:
             rows.append([view.name(model), *(view.cell(v, n) for n, v in zip(LIMITS, values, strict=True))])
     table = [Table(["<Model", "Bias", "Lower limit", "Upper limit"], rows)] if rows else []
     return Section("agreement", "Agreement (Bland-Altman)", [Figure(svg, (
-        "Difference between estimate and report against their mean. Bias: mean difference. Limits of agreement: bias ∓ 1.96 standard deviations "
-        "(Bland and Altman 1986); about 95% of windows lie between them.")), *table, Text(
-            "In brackets: 95% bootstrap intervals over people. Limits take windows as independent, which several of one person are not.", "note")])
+        "Difference between estimate and report against their mean. Bias: mean difference. Limits of agreement: bias ∓ 1.96 "
+        "standard deviations (Bland and Altman 1986); about 95% of windows lie between them.")), *table, Text(
+            "In brackets: 95% bootstrap intervals over people. Limits take windows as independent, which several of one person "
+            "are not.",
+            "note")])

@@ -1,7 +1,7 @@
 """The run's answer in plain sentences, and no more than its intervals carry.
 
-Takes a View; gives texts for the head of the report and for the model card. A difference whose interval includes 0 is "not shown",
-whatever its sign.
+Takes a View; gives texts for the head of the report and for the model card. A difference whose interval includes 0 is "not
+shown", whatever its sign.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def with_interval(view: View, value: Mapping[str, Any]) -> str:
 def gain_text(view: View, difference: Mapping[str, Any]) -> str:
     """A difference in the primary metric as "−0.010" and "(−0.050 to +0.030)", a line each."""
     digits = view.digits(view.primary)
-    return f"{signed(difference.get('mean'), digits)}\n({interval(difference.get('low'), difference.get('high'), digits, sign=True)})"
+    span = interval(difference.get("low"), difference.get("high"), digits, sign=True)
+    return f"{signed(difference.get('mean'), digits)}\n({span})"
 
 
 def _against_best(view: View, value: Mapping[str, Any]) -> str:
@@ -93,8 +94,10 @@ def _against_blind(view: View) -> str:
         return ""
     by, low, high = (pair["difference"][key] for key in ("mean", "low", "high"))
     digits = view.digits(view.primary)
-    return (f"Its difference from the {view.name(blind)}, which looks at no signal, is {signed(by, digits)}; its 95% interval, "
-            f"{interval(low, high, digits, sign=True)}, {_shown(view, by, low, high)}")
+    return (
+        f"Its difference from the {view.name(blind)}, which looks at no signal, is {signed(by, digits)}; its 95% interval, "
+        f"{interval(low, high, digits, sign=True)}, {_shown(view, by, low, high)}"
+    )
 
 
 def _criterion(view: View) -> str:
@@ -117,7 +120,9 @@ def warnings(view: View) -> list[str]:
     found = []
     of, warning = view.info("of"), view.info("warning")
     if view.info("synthetic"):
-        found.append("The signals are synthetic. No person was measured: the figures show that the path works, and nothing about people.")
+        found.append(
+            "The signals are synthetic. No person was measured: the figures show that the path works, and nothing about people."
+        )
     if of and of != "pain":
         found.append(f"The data are of {of}, not of pain. No figure here is one of pain recognition.")
     if warning and not found:
@@ -136,17 +141,22 @@ def _reach(view: View) -> str:
     if view.classes and view.primary in ("accuracy", "balanced_accuracy"):
         n, share = float(np.median(each)), 1 / view.classes
         spread = 1.96 * np.sqrt(share * (1 - share) / n)
-        found.append(f"On that many windows of one person, a guesser's accuracy lies within ±{spread:.2f} of chance 19 times in 20: "
-                     + ("such a set cannot say for whom a model works." if spread > 0.15 else "a single person's figure is rough."))
+        found.append(
+            f"On that many windows of one person, a guesser's accuracy lies within ±{spread:.2f} of chance 19 times in 20: "
+            + ("such a set cannot say for whom a model works." if spread > 0.15 else "a single person's figure is rough.")
+        )
     return " ".join([*found, _resolution(view)]).strip()
 
 
 def _resolution(view: View) -> str:
     """The least difference that this run can tell from none, as its own intervals show it."""
     digits = view.digits(view.primary)
-    halves = [(d["high"] - d["low"]) / 2 for m in view.informed if (p := view.pair(m)) and (d := p["difference"]).get("low") is not None]
+    halves = [
+        (d["high"] - d["low"]) / 2 for m in view.informed if (p := view.pair(m)) and (d := p["difference"]).get("low") is not None
+    ]
     if not halves:
         return "What holds for these people need not hold for others, other places or other devices."
-    return (f"It can show differences between models on average over people, if they are larger than about {number(float(np.median(halves)), digits)} (half "
-            f"the width of their 95% intervals here); it cannot tell smaller ones from none, nor prove that what holds for these people holds for others, "
-            "in other places or with other devices.")
+    least = number(float(np.median(halves)), digits)
+    return (f"It can show differences between models on average over people, if they are larger than about {least} (half the "
+            "width of their 95% intervals here); it cannot tell smaller ones from none, nor prove that what holds for these "
+            "people holds for others, in other places or with other devices.")

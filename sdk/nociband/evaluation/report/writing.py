@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from nociband.errors import DataError, EnvironmentProblem
 from nociband.evaluation.metrics import Outcome
-from nociband.evaluation.report import cards, provenance, sections, sections_classes, sections_scores
+from nociband.evaluation.report import (
+    cards,
+    provenance,
+    sections,
+    sections_classes,
+    sections_pairs,
+    sections_people,
+    sections_scores,
+)
 from nociband.evaluation.report.parts import Section
 from nociband.evaluation.report.reading import View
 
@@ -18,9 +26,10 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 SECTIONS: tuple[Callable[[View], Section | None], ...] = (
-    sections.result, sections.metrics, sections.comparisons, sections_classes.roc, sections_classes.calibration, sections_classes.confusion,
-    sections_scores.scatter, sections_scores.agreement, sections.people, sections.subgroups, sections.retest, sections.ablations,
-    sections.elsewhere, provenance.data, provenance.tuning, provenance.plan, provenance.limits, provenance.repeat,
+    sections.result, sections.metrics, sections_pairs.comparisons, sections_classes.roc, sections_classes.calibration,
+    sections_classes.confusion, sections_scores.scatter, sections_scores.agreement, sections_people.people,
+    sections_people.subgroups, sections_people.retest, sections_pairs.ablations, sections.elsewhere, provenance.data,
+    provenance.tuning, provenance.plan, provenance.limits, provenance.repeat,
 )
 
 
@@ -46,9 +55,18 @@ def page(view: View) -> str:
     """The HTML page."""
     found = [section for make in SECTIONS if (section := make(view)) is not None and section.parts]
     title = str(view.info("title") or f"{view.get('dataset')}, {view.get('task')}")
-    return _environment().get_template("report.html.j2").render(
-        title=title, over=f"nociband evaluation · {view.get('dataset')} · {view.get('task')}", lead=cards.lead(view), sections=found,
-        css=(TEMPLATES / "report.css").read_text("utf-8"), footer=f"{cards.NOT_MEDICAL} {cards.written_by(view)}")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            over=f"nociband evaluation · {view.get('dataset')} · {view.get('task')}",
+            lead=cards.lead(view),
+            sections=found,
+            css=(TEMPLATES / "report.css").read_text("utf-8"),
+            footer=f"{cards.NOT_MEDICAL} {cards.written_by(view)}",
+        )
+    )
 
 
 def model_card(view: View) -> str:
@@ -62,5 +80,11 @@ def _environment() -> Environment:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError as e:
         raise EnvironmentProblem("the report needs Jinja2 and Matplotlib: pip install 'nociband[train]'") from e
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=lambda name: bool(name and name.endswith(".html.j2")),
-                       undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,268 @@
+"""The report's page and card: what stands in them, that nothing is loaded from elsewhere, that bad input cannot break them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _report_runs import PAIN, STRESS, faces, run
+
+from nociband.errors import DataError, SpecError
+from nociband.evaluation import report
+from nociband.evaluation.metrics import Outcome
+from nociband.evaluation.report import published, verdict
+from nociband.evaluation.report.reading import View
+
+ALWAYS = ["result", "metrics", "comparisons", "people", "subgroups", "published", "data", "tuning", "plan", "limits", "repeat"]
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the text of each section, and whether every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.sections: dict[str, str] = {}
+        self._section = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, given))
+        if tag == "section":
+            self._section = given["id"]
+            self.sections[self._section] = ""
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+        if tag == "section":
+            self._section = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._section:
+            self.sections[self._section] += data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+
+def read(path: Path) -> Page:
+    page = Page(path.read_text("utf-8"))
+    assert page.open == []
+    return page
+
+
+Run = tuple[dict[str, Any], dict[str, Outcome]]
+
+
+@pytest.fixture(scope="module")
+def three() -> Run:
+    return faces()
+
+
+@pytest.fixture(scope="module")
+def pain() -> Run:
+    return run(PAIN, {"majority": 0.0, "logreg": 0.5, "s0": 0.7}, sittings=2)
+
+
+@pytest.fixture(scope="module")
+def pages(three: Run, pain: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A page of each kind of task."""
+    stress = run(STRESS, {"logreg": 0.7, "s0": 0.8}, primary="auroc")
+    folder = tmp_path_factory.mktemp("reports")
+    made = {"three": three, "pain": pain, "stress": stress}
+    return {name: report.write(result, predictions, folder / name) for name, (result, predictions) in made.items()}
+
+
+@pytest.mark.parametrize(("name", "own", "figures"), [
+    ("three", ["roc", "calibration", "confusion", "ablations"], 6), ("stress", ["roc", "calibration", "confusion"], 5),
+    ("pain", ["scatter", "agreement", "retest"], 5)])
+def test_every_section_that_the_run_has_a_part_for_is_there_and_none_else(pages: dict[str, Path], name: str, own: list[str],
+                                                                         figures: int) -> None:
+    page = read(pages[name])
+    assert sorted(page.sections) == sorted(ALWAYS + own)
+    assert all(len(text.split()) > 10 for text in page.sections.values()), "a section is empty"
+    assert page.count("svg") == figures and page.count("figcaption") == figures
+
+
+def test_figures_of_the_result_stand_in_the_page_as_they_are(pages: dict[str, Path], three: Run) -> None:
+    result, page = three[0], read(pages["three"])
+    for model in ("s0", "logreg", "svm"):
+        value = result["models"][model]["balanced_accuracy"]
+        assert f"{value['low']:.3f} to {value['high']:.3f}" in page.sections["metrics"]
+    difference = result["comparisons"]["pairs"]["logreg"]["difference"]
+    assert f"{difference['mean']:+.3f}".replace("-", "−") in page.sections["comparisons"]
+    against_s0 = result["comparisons"]["pairs"]["s0:no_attention"]["difference"]["mean"]
+    assert f"{-against_s0:+.3f}".replace("-", "−") in page.sections["ablations"], "an ablation is the variant less S0"
+    assert result["plan_sha256"] in page.sections["plan"] and "yes: committed as 0123456789ab" in page.sections["plan"]
+    assert "the electrode came off" in page.sections["data"] and "C = 1 (8 of 8 folds)" in page.sections["tuning"]
+    assert "emotion, not of pain" in page.sections["result"] and "8 people with 12 windows each" in page.sections["result"]
+
+
+def test_nothing_is_loaded_from_anywhere(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        page, text = read(path), path.read_text("utf-8")
+        assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
+        for tag, given in page.tags:
+            assert not {"src", "srcset", "action", "onload", "onclick"} & set(given), tag
+            target = given.get("href", given.get("xlink:href", "#"))
+            assert target.startswith("#"), f"<{tag}> refers to {target}"
+        assert not re.search(r"https?:|//[a-z]|@import", text)
+        assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+        policy = next(given["content"] for tag, given in page.tags if given.get("http-equiv") == "Content-Security-Policy")
+        assert policy.startswith("default-src 'none'")
+
+
+def test_every_reference_within_the_page_has_one_target(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        page, text = read(path), path.read_text("utf-8")
+        ids = Counter(given["id"] for _, given in page.tags if "id" in given)
+        assert max(ids.values()) == 1
+        wanted = {given["href"][1:] for _, given in page.tags if "href" in given} | set(re.findall(r"url\(#([^)]*)\)", text))
+        assert wanted and wanted <= set(ids)
+        assert "#10202e" not in text.split("</style>")[1], "a figure's colour that the dark page cannot change"
+
+
+def test_the_same_run_gives_the_same_bytes(three: Run, pages: dict[str, Path], tmp_path: Path) -> None:
+    again = report.write(*three, tmp_path)
+    for name in ("index.html", "model_card.md"):
+        assert (again.parent / name).read_bytes() == (pages["three"].parent / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
+    code = ("import sys; from pathlib import Path; from _report_runs import STRESS, run; from nociband.evaluation import report; "
+            "report.write(*run(STRESS, {'logreg': 0.7, 's0': 0.8}), Path(sys.argv[1]))")
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)}
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / seed)], env=environment, check=True, timeout=120)
+    assert (tmp_path / "1/index.html").read_bytes() == (tmp_path / "2/index.html").read_bytes()
+
+
+EVIL = "<script>alert(1)</script>\"'&$x_1$|`{}"
+
+
+def test_names_from_a_data_set_stay_text(tmp_path: Path) -> None:
+    result, predictions = run(STRESS, {"logreg": 0.7, "s0": 0.8}, people=6, names=EVIL.replace("{}", "{{}}") + "{}")
+    assert EVIL + "0" in result["per_subject"]["s0"]
+    result |= {"title": EVIL, "dataset": EVIL, "warning": EVIL, "excluded": {EVIL: EVIL}, "protocol": EVIL,
+               "labels": [EVIL, "stress"],
+               "attributes": {who: {EVIL: f"{EVIL}{i % 2}"} for i, who in enumerate(result["per_subject"]["s0"])}}
+    path = report.write(result, predictions, tmp_path)
+    page, card = read(path), (tmp_path / "model_card.md").read_text("utf-8")
+    assert page.count("script") == 0
+    assert EVIL in page.sections["data"] and EVIL + "0" in page.sections["people"] and EVIL in page.sections["subgroups"]
+    prose = "\n".join(line for line in card.splitlines() if not line.startswith("    "))   # a code block shows it as it is
+    assert "<script" not in prose and "&lt;script&gt;" in prose
+    for line in (line for line in card.splitlines() if line.startswith("|")):
+        assert len(re.findall(r"(?<!\\)\|", line)) >= 3, "a name ended a cell"
+
+
+def test_a_missing_part_is_left_out(three: Run, tmp_path: Path) -> None:
+    result = three[0]
+    needed = {"dataset", "task", "models"}
+    for gone in sorted(set(result) - needed):
+        page = Page(report.page(View({k: v for k, v in result.items() if k not in (gone, "per_subject", "comparisons")})))
+        assert page.open == [] and all(len(text.split()) > 8 for text in page.sections.values()), gone
+    least = {"dataset": "fmov", "task": "emotion3", "models": {"s0": {"accuracy": {"mean": 0.4, "low": None, "high": None}}}}
+    page = read(report.write(least, None, tmp_path))
+    assert set(page.sections) == {"result", "metrics", "published", "limits", "repeat"}
+    assert "0.400 (no interval)" in page.sections["result"]
+
+
+def test_a_result_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no dataset, task and models"):
+        report.write({}, {}, tmp_path)
+    (tmp_path / "taken").write_text("")
+    least = {"dataset": "d", "task": "t", "models": {"s0": {"accuracy": {"mean": 0.4}}}}
+    with pytest.raises(DataError, match="cannot be written"):
+        report.write(least, {}, tmp_path / "taken")
+
+
+def view_of(difference: tuple[float, float, float], metric: str = "balanced_accuracy", **more: Any) -> View:
+    """S0 against a logistic regression at 0.44, with this difference and its interval."""
+    by, low, high = difference
+    models = {"s0": {metric: {"mean": 0.44 + by, "low": 0.38, "high": 0.48}},
+              "logreg": {metric: {"mean": 0.44, "low": 0.4, "high": 0.5}}}
+    pairs = {"logreg": {"metric": metric, "difference": {"mean": by, "low": low, "high": high}}}
+    return View({"dataset": "d", "task": "t", "labels": ["a", "b", "c"], "models": models, "primary": metric,
+                 "comparisons": {"reference": "s0", "metric": metric, "m": 1, "pairs": pairs}, **more})
+
+
+@pytest.mark.parametrize(("difference", "metric", "words"), [
+    ((-0.01, -0.05, 0.03), "balanced_accuracy", "0.010 below the best other model, logistic regression (0.440); the difference's "
+     "95% interval, −0.050 to +0.030, includes 0: not shown to be better or worse."),
+    ((0.0, -0.05, 0.05), "balanced_accuracy", "equal to the best other model"),
+    ((0.04, 0.01, 0.07), "balanced_accuracy", "excludes 0: shown to be better on these people."),
+    ((-0.04, -0.07, -0.01), "balanced_accuracy", "excludes 0: shown to be worse on these people."),
+    ((-0.04, -0.07, -0.01), "brier", "excludes 0: shown to be better on these people."),
+    ((0.04, 0.01, 0.07), "brier", "excludes 0: shown to be worse on these people."),
+    ((0.04, 0.0, 0.07), "balanced_accuracy", "includes 0"),
+])
+def test_the_verdict_says_no_more_than_the_interval(difference: tuple[float, float, float], metric: str, words: str) -> None:
+    assert words in verdict.sentences(view_of(difference, metric))[0]
+
+
+@pytest.mark.parametrize(("rule", "words"), [
+    ({"point": False, "interval": False}, "Missed"), ({"point": True, "interval": True}, "Met, by the whole 95% interval"),
+    ({"point": True, "interval": False}, "so it is not shown")])
+def test_the_planned_criterion_is_reported_as_met_missed_or_not_shown(rule: dict[str, bool], words: str) -> None:
+    view = view_of((-0.01, -0.05, 0.03), non_inferiority={"model": "s0", "against": "logreg", "margin": 0.03,
+                                                          "metric": "balanced_accuracy", **rule})
+    text = verdict.sentences(view)[-1]
+    assert "S0 not more than 0.03 below logistic regression" in text and words in text
+
+
+def test_chance_within_the_interval_is_said() -> None:
+    view = view_of((-0.01, -0.05, 0.03))
+    assert "Its interval lies above chance (0.333)." in verdict.sentences(view)
+    low = {**view.result["models"], "s0": {"balanced_accuracy": {"mean": 0.4, "low": 0.3, "high": 0.5}}}
+    found = verdict.sentences(View({**view.result, "models": low}))
+    assert any("includes chance (0.333): not shown to be better" in sentence for sentence in found)
+
+
+def test_published_figures_hold_together_and_are_marked(pages: dict[str, Path]) -> None:
+    everything = published.load()
+    groups = [group for each in everything.values() for group in each]
+    assert {"biovid_a", "xite", "ai4pain", "fmov", "stress_predict", "shock_trials"} <= set(everything)
+    assert all(group.rows and group.protocol and group.metric and group.where for group in groups)
+    assert all(0 < row.value < 2 and (row.sd is None or 0 < row.sd < 0.5) for group in groups for row in group.rows)
+    ours = next(g for g in groups if g.key == "biovid_a.nguyen2025_binary")
+    assert (ours.rows[0].value, ours.rows[0].sd, ours.protocol, ours.classes) == (0.8673, 0.1167, "LOSO", 2)
+    page = read(pages["three"])
+    assert "their own protocol, not comparable" in page.sections["published"] and "0.495" in page.sections["published"]
+
+
+def test_a_plan_chooses_published_figures_by_key() -> None:
+    found = published.beside("stress_predict", ["anchor", "biovid_a.elghaish"])
+    assert [g.key for g in found] == ["stress_predict.anchor", "biovid_a.elghaish"]
+    assert published.beside("a data set of one's own") == ()
+    with pytest.raises(SpecError, match="no figures named 'nobody2020' for fmov; it has: .*fmov.anchor"):
+        published.beside("fmov", ["nobody2020"])
+
+
+def test_the_model_card_has_its_sections_and_whole_tables(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        card = (path.parent / "model_card.md").read_text("utf-8")
+        assert re.findall("^## (.*)$", card, re.M) == [
+            "Model details", "Intended use", "Out-of-scope use", "Factors", "Metrics", "Evaluation data", "Training data",
+            "Ethical considerations", "Caveats and recommendations", "How to repeat it"]
+        assert "Not a medical device; for research." in card
+        for table in re.findall(r"(?:^\|.*\n)+", card, re.M):
+            widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+            assert len(widths) == 1 and len(table.splitlines()) > 2, table
