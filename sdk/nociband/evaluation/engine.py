@@ -49,7 +49,7 @@ def run(jobs: Sequence[Job], context: Context, engine: str = "local", workers: i
 
 
 def check(engine: str, address: str | None = None) -> None:
-    """Raises EnvironmentProblem for an unknown engine and for a cluster at whose address nobody listens (Ray tries for minutes)."""
+    """Raises EnvironmentProblem for an unknown engine and where no cluster listens (Ray itself tries for minutes)."""
     if engine not in ENGINES:
         raise EnvironmentProblem(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
