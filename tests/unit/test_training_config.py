@@ -7,7 +7,7 @@ import pytest
 from nociband.errors import ModelError
 from nociband.training.config import PAPER, TrainingConfig, load
 
-CHANGED = TrainingConfig(size="paper", hidden=8, over_time="flat", attention=False, modalities=("emg",), gamma=0.5, batch=7,
+CHANGED = TrainingConfig(network="s0_paper", hidden=8, over_time="flat", attention=False, modalities=("emg",), gamma=0.5, batch=7,
                          learning_rate=2.5e-5, ema=0.99, seed=12, refit=True)
 
 

@@ -29,8 +29,11 @@ class Choice:
 
 
 def candidates_of(estimator: Estimator, name: str, task: TaskInfo, tuning: Tuning) -> tuple[Mapping[str, Any], ...]:
-    """The settings to choose between: the plan's for this model (by its name in the plan), else the model's own."""
-    listed = tuning.candidates.get(name) or estimator.candidates(task)
+    """The settings to choose between: the plan's for this name, or for the model that the name is a variant of, else the model's
+    own. What an ablation switches off stays off whatever is listed."""
+    from nociband.evaluation.jobs import base_of
+
+    listed = tuning.candidates.get(name) or tuning.candidates.get(base_of(name)) or estimator.candidates(task)
     if not listed:
         raise ModelError(f"{name} offers no settings for {task.dataset} {task.task}: one set, {{}}, is the least")
     return tuple(listed)

@@ -66,6 +66,10 @@ class S0Config:
         if self.over_time == "flat" and min(self.steps_of(m) for m in self.modalities) < 1:
             raise ValueError("a flattened sequence needs eda_steps and emg_steps of at least one stride")
 
+    def build(self) -> S0:
+        """A network of this shape with fresh weights."""
+        return S0(self)
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """The branches that exist, in the order of the network's arguments."""

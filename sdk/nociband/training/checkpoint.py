@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from nociband.errors import EnvironmentProblem, ModelError
-from nociband.models.s0 import S0, S0Config
 from nociband.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Epoch:
 class State:
     """Everything a checkpoint holds. `best`: the weights to return; `average`: their moving average, kept where `ema` is on."""
 
-    model: S0
+    model: Any
     optimiser: torch.optim.Optimizer
     best: dict[str, Tensor]
     average: dict[str, Tensor]
@@ -66,7 +65,7 @@ def best_epoch(history: list[Epoch]) -> int:
     return len(history) - 1 if any(map(math.isnan, losses)) else int(np.argmin(losses))
 
 
-def identity(network: S0Config, config: TrainingConfig, train: Arrays, validation: Arrays | None) -> str:
+def identity(network: Any, config: TrainingConfig, train: Arrays, validation: Arrays | None) -> str:
     """Changes with anything that makes a checkpoint another run's. The number of epochs may be raised, unless the learning rate
     depends on it; patience may change."""
     free = TrainingConfig()

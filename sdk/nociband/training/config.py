@@ -14,9 +14,9 @@ from typing import Any
 
 from nociband.errors import ModelError
 
-SIZES = ("device", "paper")
+NETWORKS = ("s0", "s0_paper", "cnn1d")
 MODALITIES = ("eda", "emg")
-_CHOICES = {"size": SIZES, "over_time": ("pooled", "flat"), "score_loss": ("smooth_l1", "mse"),
+_CHOICES = {"network": NETWORKS, "over_time": ("pooled", "flat"), "score_loss": ("smooth_l1", "mse"),
             "schedule": ("constant", "cosine"), "device": ("auto", "cpu", "cuda")}
 _SHARES = ("dropout", "label_smoothing", "modality_dropout", "ema", "validation_share")
 _AT_LEAST = {"hidden": 1, "conv_kernel": 1, "blocks": 1, "dense": 0, "stride": 1, "epochs": 1, "batch": 1, "patience": 1,
@@ -27,7 +27,8 @@ _AT_LEAST = {"hidden": 1, "conv_kernel": 1, "blocks": 1, "dense": 0, "stride": 1
 class TrainingConfig:
     """What is decided before training. Raises ModelError for a value that makes no sense.
 
-    Network (nociband.models.s0): `size` "device" takes the band's feature frames, "paper" the descriptor sequences; `hidden`
+    Network: `network` "s0" takes the band's feature frames, "s0_paper" the descriptor sequences (both nociband.models.s0);
+    "cnn1d" is a baseline on the frames (nociband.models.cnn1d), of which `hidden`, `conv_kernel` and `dropout` hold. `hidden`
     units an LSTM; `blocks` of LSTM and attention a branch; `dense` units a branch after them (0: none); `over_time` "pooled"
     (mean and maximum) or "flat"; `stride` frames averaged into one step (the band takes 1); `attention`, `weighting` and
     `modalities` switch parts off.
@@ -42,7 +43,7 @@ class TrainingConfig:
     is one.
     """
 
-    size: str = "device"
+    network: str = "s0"
     hidden: int = 16
     dropout: float = 0.3
     conv_kernel: int = 7
@@ -98,7 +99,7 @@ class TrainingConfig:
 
     def inputs(self, modality: str) -> str:
         """Name of the modality's sequences in Examples.inputs."""
-        return modality if self.size == "device" else f"{modality}_descriptors"
+        return modality if self.network != "s0_paper" else f"{modality}_descriptors"
 
     def changed(self) -> dict[str, Any]:
         """The fields that differ from the defaults, as plain values: what a report needs to make the run again."""
@@ -119,7 +120,7 @@ class TrainingConfig:
 
 
 # As the authors' figure draws it, in sizes that our data can bear; what is not public is argued in the ADR.
-PAPER = TrainingConfig(size="paper", hidden=32, blocks=2, dense=32, over_time="flat", conv_kernel=3)
+PAPER = TrainingConfig(network="s0_paper", hidden=32, blocks=2, dense=32, over_time="flat", conv_kernel=3)
 
 
 def load(path: Path, base: TrainingConfig = TrainingConfig()) -> TrainingConfig:

@@ -65,7 +65,7 @@ def build(recordings: Sequence[Recording], task: Task, draws: Draws = PLAIN) -> 
     """Cut labelled windows. Left out: windows that end before the baseline is finished, run past the end of the recording, or
     would give no score on the band for electrodes off or saturation. Raises ModelError when nothing is left."""
     rng = np.random.default_rng(draws.seed)
-    fronts = [to_counts(r, seed) for r in recordings for seed in draws.carrier_seeds]
+    fronts = [to_counts(r, seed, **task.front_end) for r in recordings for seed in draws.carrier_seeds]
     owners = [r for r in recordings for _ in draws.carrier_seeds]
     parts, labels, subjects = [np.zeros((0, FRAMES, len(FEATURES)))], [], []
     for recording, front, features in zip(owners, fronts, features_of([(f.emg, f.eda) for f in fronts]), strict=True):

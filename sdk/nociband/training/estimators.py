@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from nociband.errors import ModelError
-from nociband.training import s0_estimator
+from nociband.training import networks
 from nociband.training.examples import Estimator, Examples, Predictor, TaskInfo
 
 Settings = Mapping[str, Any]
@@ -54,8 +54,8 @@ class Classical:
     def fit(self, train: Examples, task: TaskInfo, seed: int, settings: Settings) -> Predictor:
         """Fit on the plain windows. Raises ModelError when a class is missing or nothing is known of any window."""
         plain = train.plain()
-        if task.kind == "classes" and len(np.unique(plain.target)) < task.classes:
-            raise ModelError(f"{self.name}: only {len(np.unique(plain.target))} of {task.classes} classes stand in the training windows")
+        if task.kind == "classes" and (seen := len(np.unique(plain.target))) < task.classes:
+            raise ModelError(f"{self.name}: only {seen} of {task.classes} classes stand in the training windows")
         x = self.inputs(plain)
         if not np.isfinite(x).any():
             raise ModelError(f"{self.name}: what it looks at is not known of any training window")
@@ -110,8 +110,10 @@ def _svm(task: TaskInfo, seed: int, settings: Settings, train: Examples) -> Base
     """RBF kernel; its probabilities come from a sigmoid fitted on inner folds of people (Platt 1999)."""
     if task.kind == "score":
         return _prepared(SVR(C=settings["C"] * (task.score_range[1] - task.score_range[0])))
-    folds = list(GroupKFold(min(_CALIBRATION_FOLDS, len(train.people))).split(train.features, train.target, train.subjects))
-    return CalibratedClassifierCV(_prepared(SVC(C=settings["C"], class_weight="balanced")), method="sigmoid", cv=folds, ensemble=False)
+    by_person = GroupKFold(min(_CALIBRATION_FOLDS, len(train.people)))
+    folds = list(by_person.split(train.features, train.target, train.subjects))
+    machine = _prepared(SVC(C=settings["C"], class_weight="balanced"))
+    return CalibratedClassifierCV(machine, method="sigmoid", cv=folds, ensemble=False)
 
 
 def _clock(task: TaskInfo, seed: int, settings: Settings, train: Examples) -> BaseEstimator:
@@ -139,17 +141,13 @@ CLASSICAL: dict[str, Classical] = {e.name: e for e in (
 
 def names() -> tuple[str, ...]:
     """Every name that `find` knows."""
-    return (*CLASSICAL, "cnn1d", *s0_estimator.NAMES)
+    return (*CLASSICAL, *networks.NAMES)
 
 
 def find(name: str) -> Estimator:
     """The estimator of that name. Raises ModelError naming those there are."""
     if name in CLASSICAL:
         return CLASSICAL[name]
-    if name == "cnn1d":
-        from nociband.training.cnn1d import CNN1D
-
-        return CNN1D
-    if name in s0_estimator.NAMES:
-        return s0_estimator.find(name)
+    if name in networks.NAMES:
+        return networks.find(name)
     raise ModelError(f"no model {name!r}; there are: {', '.join(names())}")

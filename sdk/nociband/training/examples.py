@@ -122,7 +122,8 @@ class Predictor(Protocol):
 class Estimator(Protocol):
     """Something that can be fitted. `fit` sees training people only and is reproducible from `seed`."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def candidates(self, task: TaskInfo) -> tuple[Mapping[str, Any], ...]:
         """Settings to choose between by nested tuning; the first is the default. One candidate: nothing is tuned."""

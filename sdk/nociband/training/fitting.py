@@ -1,6 +1,6 @@
-"""From Examples to a fitted S0: people set aside to validate, classes evened out, inputs scaled, the network trained.
+"""From Examples to a fitted network: people set aside to validate, classes evened out, inputs scaled, the network trained.
 
-Takes training Examples (nociband.training.examples), uses nociband.training.loop, gives an S0Predictor to the estimators and to
+Takes training Examples (nociband.training.examples), uses nociband.training.loop, gives a NetworkPredictor to networks and to
 nociband.training.run. Scale and target units come from training people alone and travel inside the predictor.
 """
 
@@ -13,15 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from nociband.errors import ModelError
-from nociband.models.s0 import INPUT_LIMIT, S0, S0Config, multiply_accumulates, parameters
+from nociband.models.cnn1d import Cnn1dConfig
+from nociband.models.s0 import INPUT_LIMIT, S0Config, multiply_accumulates, parameters
 from nociband.training import checkpoint, loop
 from nociband.training.checkpoint import Epoch
 from nociband.training.config import TrainingConfig
 from nociband.training.examples import Examples, TaskInfo
 from nociband.training.imbalance import jump_reduction
-from nociband.training.loop import Arrays
+from nociband.training.loop import Arrays, Network
 from nociband.training.split import validation_people
 
 
@@ -48,10 +50,10 @@ class Units:
 
 
 @dataclass(frozen=True, eq=False)
-class S0Predictor:
-    """A fitted S0 with everything it needs to judge windows of other people; `history` of the fit that counted."""
+class NetworkPredictor:
+    """A fitted network with everything it needs to judge windows of other people; `history` of the fit that counted."""
 
-    model: S0
+    model: nn.Module
     units: Units
     task: TaskInfo
     history: list[Epoch]
@@ -69,7 +71,7 @@ class S0Predictor:
 class Prepared:
     """What a run would be fitted on. `people` names who trains and who validates."""
 
-    network: S0Config
+    network: Network
     units: Units
     train: Arrays
     validation: Arrays | None
@@ -88,7 +90,7 @@ class Preview:
     seconds: float
 
 
-def fit(train: Examples, task: TaskInfo, config: TrainingConfig, folder: Path | None = None) -> S0Predictor:
+def fit(train: Examples, task: TaskInfo, config: TrainingConfig, folder: Path | None = None) -> NetworkPredictor:
     """Fit on training people only; some of them validate, as `config` says. `folder` keeps checkpoint and log.
 
     Raises ModelError when it cannot be fitted.
@@ -100,7 +102,7 @@ def fit(train: Examples, task: TaskInfo, config: TrainingConfig, folder: Path | 
         epochs = checkpoint.best_epoch(history) + 1
         model, history = loop.fit(everyone.network, config, everyone.train, None, epochs=epochs)
         fitted_on = everyone
-    return S0Predictor(model, fitted_on.units, task, history)
+    return NetworkPredictor(model, fitted_on.units, task, history)
 
 
 def prepare(train: Examples, task: TaskInfo, config: TrainingConfig, validate: tuple[str, ...] | None = None,
@@ -125,9 +127,11 @@ def prepare(train: Examples, task: TaskInfo, config: TrainingConfig, validate: t
                     units.arrays(judged, task) if validate else None, people)
 
 
-def network_of(config: TrainingConfig, examples: Examples, task: TaskInfo) -> S0Config:
+def network_of(config: TrainingConfig, examples: Examples, task: TaskInfo) -> Network:
     """The network's shape for these examples: a modality that they lack has no branch. Raises ModelError."""
     shapes = {m: examples.inputs[config.inputs(m)].shape for m in _modalities(config, examples)}
+    if config.network == "cnn1d":
+        return Cnn1dConfig(tuple(s[2] for s in shapes.values()), config.hidden, task.classes, config.conv_kernel, config.dropout)
     return S0Config(
         eda_inputs=shapes["eda"][2] if "eda" in shapes else 0, emg_inputs=shapes["emg"][2] if "emg" in shapes else 0,
         eda_steps=shapes["eda"][1] if "eda" in shapes and config.over_time == "flat" else 0,
@@ -139,8 +143,10 @@ def network_of(config: TrainingConfig, examples: Examples, task: TaskInfo) -> S0
 
 
 def preview(prepared: Prepared, config: TrainingConfig) -> Preview:
-    """What fitting `prepared` would mean, without doing it."""
+    """What fitting `prepared` would mean, without doing it. Raises ModelError for a network other than S0."""
     network, data = prepared.network, prepared.train
+    if not isinstance(network, S0Config):
+        raise ModelError(f"a preview is of an S0, not of {config.network}")
     rows = min(config.batch, len(data))
     one = Arrays(tuple(x[:rows] for x in data.inputs), data.target[:rows])
     quick = config.with_settings({"epochs": 1, "schedule": "constant"})
@@ -176,7 +182,7 @@ def _modalities(config: TrainingConfig, examples: Examples) -> tuple[str, ...]:
     there = tuple(m for m in ("eda", "emg") if m in config.modalities and config.inputs(m) in examples.inputs)
     if not there:
         wanted = ", ".join(config.inputs(m) for m in config.modalities)
-        raise ModelError(f"S0 of size {config.size} needs {wanted}; these examples have {', '.join(examples.inputs) or 'none'}")
+        raise ModelError(f"{config.network} needs {wanted}; these examples have {', '.join(examples.inputs) or 'none'}")
     return there
 
 

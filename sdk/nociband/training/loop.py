@@ -1,4 +1,4 @@
-"""The training loop of S0: Adam on focal or score loss, early stopping on other people's windows, seeded and resumable.
+"""The training loop of every network: Adam, focal or score loss, early stopping on other people's windows, seeded, resumable.
 
 Arrays come scaled from nociband.training.fitting, the fitted network goes back there. One thread, deterministic: an epoch's
 randomness depends on the seed and its number only, so that a resumed run equals an unbroken one.
@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nociband.errors import ModelError
-from nociband.models.s0 import S0, S0Config
 from nociband.training import augment, checkpoint
 from nociband.training.checkpoint import Epoch, State
 from nociband.training.config import TrainingConfig
@@ -29,6 +29,20 @@ from nociband.training.losses import focal_loss, score_loss
 from nociband.training.metrics import balanced_accuracy, confusion
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class Network(Protocol):
+    """The shape of a network: `classes` (0 for a score) and `outputs` of what `build` makes, which keeps it as `config`."""
+
+    @property
+    def classes(self) -> int: ...
+
+    @property
+    def outputs(self) -> int: ...
+
+    def build(self) -> nn.Module:
+        """A network with fresh weights, called with one (B, T, channels) a branch -> (B, outputs)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +57,10 @@ class Arrays:
         return len(self.target)
 
 
-def fit(network: S0Config, config: TrainingConfig, train: Arrays, validation: Arrays | None = None, folder: Path | None = None,
+def fit(network: Network, config: TrainingConfig, train: Arrays, validation: Arrays | None = None, folder: Path | None = None,
         resume: bool = False, on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-        epochs: int | None = None) -> tuple[S0, list[Epoch]]:
-    """Train an S0 and return it as it was after its best epoch, in evaluation mode on the CPU, with the history.
+        epochs: int | None = None) -> tuple[nn.Module, list[Epoch]]:
+    """Train a network and return it as it was after its best epoch, in evaluation mode on the CPU, with the history.
 
     Without `validation` there is no early stopping and the last epoch counts; `epochs` ends such a run before `config.epochs`
     without changing its learning rates. With `folder`, checkpoint.pt and log.csv are written after each epoch; `resume` goes
@@ -57,7 +71,7 @@ def fit(network: S0Config, config: TrainingConfig, train: Arrays, validation: Ar
         raise ModelError("nothing to train on" if len(train) == 0 else "no window to validate on")
     device = find_device(config.device)
     with deterministic(config.seed, device):
-        model = S0(network).to(device)
+        model = network.build().to(device)
         adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
         state = State(model, adam, _weights(model), _weights(model), [])
         run = checkpoint.identity(network, config, train, validation)
@@ -121,9 +135,9 @@ def _judge(state: State, config: TrainingConfig, validation: Arrays | None) -> t
     """Loss, and balanced accuracy or (for scores) mean absolute error, of the weights that would be kept; or NaN."""
     if validation is None:
         return math.nan, math.nan
-    model = state.model
+    model: Any = state.model
     if config.ema:
-        model = S0(model.config).to(next(model.parameters()).device)
+        model = model.config.build().to(next(model.parameters()).device)
         model.load_state_dict(state.average)
     output, classes = torch.from_numpy(predict(model, validation.inputs)), model.config.classes
     target = torch.from_numpy(validation.target)
@@ -145,7 +159,7 @@ def loss_of(config: TrainingConfig, train_target: np.ndarray | None, classes: in
     return lambda output, target: focal_loss(output, target, config.gamma, weight, config.label_smoothing)
 
 
-def predict(model: S0, inputs: tuple[np.ndarray, ...], batch: int = 512) -> np.ndarray:
+def predict(model: Any, inputs: tuple[np.ndarray, ...], batch: int = 512) -> np.ndarray:
     """Outputs float32 (n, outputs) of float32 (n, T, C) a branch."""
     model.eval()
     device, n = next(model.parameters()).device, len(inputs[0])
@@ -185,5 +199,5 @@ def _learning_rate(config: TrainingConfig, epoch: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))  # Loshchilov and Hutter 2017, no restart
 
 
-def _weights(model: S0) -> dict[str, Tensor]:
+def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -19,14 +19,14 @@ import torch
 
 import nociband
 from nociband.errors import ModelError
-from nociband.models.s0 import S0, S0Config
+from nociband.models.s0 import S0
 from nociband.signals import Recording
 from nociband.spec import SPEC
 from nociband.training import baselines, checkpoint, dataset, fitting, loop, metrics
 from nociband.training.checkpoint import Epoch
 from nociband.training.config import TrainingConfig
 from nociband.training.dataset import AUGMENTED, PLAIN, WindowSet
-from nociband.training.examples import Examples, TaskInfo
+from nociband.training.examples import Examples
 from nociband.training.split import Split, by_subject
 from nociband.training.tasks import Task
 
@@ -93,6 +93,8 @@ def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, con
             write(epoch)
             on_epoch(epoch)
         model, history = loop.fit(fitted_on.network, config, fitted_on.train, fitted_on.validation, out, resume, done)
+    if not isinstance(model, S0):
+        raise ModelError(f"a model for the band is an s0, not a {config.network}")
     judged = _judge(model, fitted_on, task, data, config)
     report = {
         "name": name, "title": task.title, "version": VERSION, "of": task.of, "synthetic": task.synthetic,
@@ -101,7 +103,7 @@ def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, con
         "sites": list(task.sites), "std": data.std.tolist(),
         "training": _account(task, data, config, split_seed, draws, history) | {"metrics": judged},
     }
-    _write(out, model, fitted_on.network, config, data, report)
+    _write(out, model, config, data, report)
     return json.loads((out / "training.json").read_text("utf-8"))
 
 
@@ -113,9 +115,7 @@ def preview(recordings: Sequence[Recording], task: Task, config: TrainingConfig 
 
 
 def _fitted_on(data: Prepared, task: Task, config: TrainingConfig) -> fitting.Prepared:
-    info = TaskInfo(task.dataset, task.name, task.title, "classes", task.of, task.synthetic, task.warning, task.labels,
-                    task.values)
-    return fitting.prepare(data.examples(), info, config, data.split.validation, data.scale())
+    return fitting.prepare(data.examples(), task.info, config, data.split.validation, data.scale())
 
 
 def _examples(sides: Sequence[WindowSet], draw: np.ndarray) -> Examples:
@@ -171,8 +171,8 @@ def _judge(model: S0, fitted_on: fitting.Prepared, task: Task, data: Prepared, c
     return report
 
 
-def _write(out: Path, model: S0, network: S0Config, config: TrainingConfig, data: Prepared, report: dict[str, Any]) -> None:
-    torch.save({"config": network.to_dict(), "state_dict": model.state_dict()}, out / "model.pt")
+def _write(out: Path, model: S0, config: TrainingConfig, data: Prepared, report: dict[str, Any]) -> None:
+    torch.save({"config": model.config.to_dict(), "state_dict": model.state_dict()}, out / "model.pt")
     rows = np.random.default_rng(0).permutation(len(data.train))[:CALIBRATION_WINDOWS]
     np.savez_compressed(out / "calibration.npz", train=data.train.relative[np.sort(rows)], validation=data.validation.relative,
                         validation_labels=data.validation.labels)

@@ -5,21 +5,24 @@ A Task names everything that ends up in the manifest; `recordings` gives nociban
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nociband.errors import ModelError
-from nociband.signals import Recording, fmov, simulator
+from nociband.signals import Recording, ai4pain, biovid, fmov, painmonit, simulator, xite
 from nociband.signals.front_end import EMG_SITES
 from nociband.training.config import TrainingConfig
+from nociband.training.examples import TaskInfo
 
 
 @dataclass(frozen=True)
 class Task:
     """Classes in the order of the model's outputs; `values` on the 0-10 scale, None for what is not pain.
 
-    A window is labelled by an event and ends `window_end_s` after the event's onset. `hyper` is what suits the task; how it was
-    chosen stands beside it.
+    A window is labelled by an event and ends `window_end_s` after the event's onset. `front_end` is what front_end.to_counts
+    needs to take the recordings. `hyper` is what suits the task; how it was chosen stands beside it.
     """
 
     name: str
@@ -32,7 +35,21 @@ class Task:
     values: tuple[float | None, ...]
     window_end_s: float = 5.5
     sites: tuple[str, str] = EMG_SITES
+    front_end: Mapping[str, Any] = field(default_factory=dict)
     hyper: TrainingConfig = TrainingConfig()
+
+    @property
+    def info(self) -> TaskInfo:
+        """The task as a question, which is what estimators and judges know of it."""
+        return TaskInfo(self.dataset, self.name, self.title, "classes", self.of, self.synthetic, self.warning, self.labels,
+                        self.values)
+
+
+def _of_pain(name: str, dataset: str, title: str, labels: tuple[str, ...], warning: str, **more: Any) -> Task:
+    """A task of stimulus intensity. Classes are spread evenly over 0-10: an order, not a measured pain."""
+    top = max(len(labels) - 1, 1)
+    values = more.pop("values", tuple(round(10 * k / top, 2) for k in range(len(labels))))
+    return Task(name, dataset, title, "pain", more.pop("synthetic", False), warning, labels, values, **more)
 
 
 # Few windows (about 250) and weak responses: slow and strongly regularised. Chosen by 5-fold cross-validation over the people who
@@ -43,20 +60,43 @@ EMOTION3 = Task(
     synthetic=False, warning="emotion, not pain", labels=fmov.LABELS, values=(None, None, None),
     window_end_s=7.0, hyper=TrainingConfig(learning_rate=1e-3, weight_decay=1e-2, dropout=0.5, noise=0.3),
 )
-PAIN5 = Task(
-    name="pain5", dataset="synthetic", title="Pain level 0-4 of the physiological simulator", of="pain", synthetic=True,
-    warning="trained on synthetic signals: not valid for people", labels=simulator.LABELS, values=(0.0, 2.5, 5.0, 7.5, 10.0),
-)
-TASKS = {task.name: task for task in (EMOTION3, PAIN5)}
+PAIN5 = _of_pain("pain5", "synthetic", "Pain level 0-4 of the physiological simulator", simulator.LABELS,
+                 "trained on synthetic signals: not valid for people", synthetic=True)
+_INTENSITY = "intensity of a stimulus, not pain as it is felt"
+_BIOVID = [
+    _of_pain("pain5", "biovid_a", "BioVid part A: no stimulus or one of four temperatures", biovid.LABELS, _INTENSITY,
+             front_end=biovid.FRONT_END),
+    _of_pain("pain_or_not", "biovid_a", "BioVid part A: no stimulus or the highest temperature", biovid.LABELS[::4], _INTENSITY,
+             front_end=biovid.FRONT_END),
+]
+_GRADES = {"low": 10 / 3, "medium": 20 / 3, "high": 10.0}
+
+
+def _of_xite(name: str) -> Task:
+    """One of the 11 sub-datasets. A tonic stimulus is judged half a minute in."""
+    sub = xite.SUB_DATASETS[name]
+    values = tuple(round(next((v for grade, v in _GRADES.items() if grade in label), 0.0), 2) for label in sub.classes)
+    title = f"X-ITE {name}: {'phasic' if sub.phasic else 'tonic'} {' and '.join(sub.modalities)} pain" + (
+        ", reduced (how the published set is reduced is not confirmed)" if sub.reduced else "")
+    return _of_pain(name, "xite", title, sub.classes, _INTENSITY, values=values, window_end_s=5.5 if sub.phasic else 30.0,
+                    front_end=xite.FRONT_END)
+
+
+_OTHERS = [
+    _of_pain("pain6", "painmonit", "PainMonit experimental: no heat or one of five temperatures", painmonit.LABELS, _INTENSITY,
+             window_end_s=9.0, front_end=painmonit.FRONT_END),
+    _of_pain("pain4", "ai4pain", "AI4Pain 2025: baseline, rest, low or high electrical stimulus", ai4pain.LABELS, _INTENSITY,
+             values=(0.0, 0.0, 5.0, 10.0), window_end_s=9.0, front_end=ai4pain.FRONT_END),
+]
+TASKS = {(task.dataset, task.name): task for task in (EMOTION3, PAIN5, *_BIOVID, *map(_of_xite, xite.SUB_DATASETS), *_OTHERS)}
 
 
 def find(name: str, dataset: str) -> Task:
     """The task of that name on that data set. Raises ModelError naming what there is."""
-    task = TASKS.get(name)
-    if task is None or task.dataset != dataset:
-        known = ", ".join(f"--dataset {t.dataset} --task {t.name}" for t in TASKS.values())
+    if (dataset, name) not in TASKS:
+        known = ", ".join(f"--dataset {d} --task {t}" for d, t in TASKS)
         raise ModelError(f"no task {name!r} on data set {dataset!r}; there are: {known}")
-    return task
+    return TASKS[dataset, name]
 
 
 def recordings(task: Task, root: str | Path | None = None, people: int = 48, seconds: float = 360.0,
@@ -65,6 +105,8 @@ def recordings(task: Task, root: str | Path | None = None, people: int = 48, sec
 
     Raises DataError when the data set is missing or damaged.
     """
-    if task.dataset == "fmov":
-        return fmov.load(root)
-    return [simulator.simulate(seconds, seed, f"T{k:03d}") for k in range(people)]
+    if task.dataset == "synthetic":
+        return [simulator.simulate(seconds, seed, f"T{k:03d}") for k in range(people)]
+    if task.dataset == "xite":
+        return xite.select(xite.load(root), task.name)
+    return {"fmov": fmov.load, "biovid_a": biovid.load, "painmonit": painmonit.load, "ai4pain": ai4pain.load}[task.dataset](root)

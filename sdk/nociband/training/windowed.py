@@ -12,6 +12,7 @@ Normalisation within a person:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from nociband.signals import Recording, to_counts
 from nociband.signals.front_end import BLOCKS_PER_S
 from nociband.spec import SPEC
 from nociband.training import descriptors
-from nociband.training.dataset import UNIT, Draws, trusted
+from nociband.training.dataset import PLAIN, UNIT, Draws, trusted
 from nociband.training.examples import Examples
 from nociband.training.tasks import Task
 from nociband.windows import BASELINE_MIN, FRAMES, relative_windows
@@ -34,43 +35,63 @@ _TONIC, _PHASIC = NAMES.index("eda_tonic"), NAMES.index("eda_phasic")
 _ENVELOPES = [NAMES.index("emg1_env"), NAMES.index("emg2_env")]
 
 
-def examples(recordings: Sequence[Recording], task: Task, normalisation: str = "causal",
-             draws: Draws = Draws(carrier_seeds=(0,), copies=1)) -> Examples:
-    """One plain window an event, and augmented copies: `draws.copies` for each carrier seed, their end moved by up to
-    `draws.jitter_s`; one plain copy alone when there is no jitter.
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Windows of one pass over one recording: feature frames (frames, 6) int16, last frames `ends` (n,), classes (n,)."""
+
+    recording: Recording
+    frames: np.ndarray
+    ends: np.ndarray
+    labels: np.ndarray
+    draw: int
+
+
+def cut(recordings: Sequence[Recording], task: Task, draws: Draws = PLAIN) -> list[Cut]:
+    """Where the windows are: one plain window an event (draw 0), and `draws.copies` for each carrier seed beside it, whose end
+    is moved by up to `draws.jitter_s`.
 
     Left out are windows without a finished baseline, beyond the end, or without a score on the band (electrodes off,
     saturation). Raises ModelError when nothing is left.
     """
-    if normalisation not in NORMALISATIONS:
-        raise ModelError(f"unknown normalisation {normalisation!r}; known: {', '.join(NORMALISATIONS)}")
     rng = np.random.default_rng(draws.seed)
-    parts: list[tuple[np.ndarray, ...]] = []
+    cuts: list[Cut] = []
     for seed in draws.carrier_seeds:
-        fronts = [to_counts(r, seed) for r in recordings]
-        copies = range(draws.copies if draws.jitter_s else 1)
+        fronts = [to_counts(r, seed, **task.front_end) for r in recordings]
         for recording, front, frames in zip(recordings, fronts, features_of([(f.emg, f.eda) for f in fronts]), strict=True):
-            for copy in copies:
-                plain = seed == draws.carrier_seeds[0] and copy == 0
-                ends, labels = _ends(recording, task, 0.0 if plain else draws.jitter_s, rng)
+            for copy in range(draws.copies):
+                draw = len(draws.carrier_seeds) * copy + draws.carrier_seeds.index(seed)
+                ends, labels = _ends(recording, task, draws.jitter_s if draw else 0.0, rng)
                 keep = (ends >= BASELINE_MIN - 1) & (ends < len(frames))
                 keep[keep] = trusted(front, ends[keep])
                 if keep.any():
-                    draw = 0 if plain else 1 + len(copies) * draws.carrier_seeds.index(seed) + copy
-                    parts.append(_rows(recording, frames, ends[keep], labels[keep], normalisation, draw))
-    if not parts:
+                    cuts.append(Cut(recording, frames, ends[keep], labels[keep], draw))
+    if not cuts:
         raise ModelError(f"no usable window for the classes {', '.join(task.labels)} in {len(recordings)} recordings")
-    x, labels, subjects, sittings, draw, elapsed = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((np.arange(len(draw)), draw))  # plain windows first, each in the order of recordings and events
-    return assemble(x[order], labels[order], subjects[order], sittings[order], draw[order], elapsed[order], recordings)
+    return sorted(cuts, key=lambda c: c.draw)  # stable: plain windows first, in the order of recordings and events
 
 
-def _rows(recording: Recording, frames: np.ndarray, ends: np.ndarray, labels: np.ndarray, normalisation: str,
-          draw: int) -> tuple[np.ndarray, ...]:
-    x = normalised(frames, ends, normalisation)
-    n = len(ends)
-    return (x, labels, np.full(n, recording.subject, object), np.full(n, recording.sitting or recording.name, object),
-            np.full(n, draw, np.int64), (ends + 1) / BLOCKS_PER_S)
+def examples(cuts: Sequence[Cut], normalisation: str = "causal") -> Examples:
+    """The windows of `cut` with everything that estimators look at. Raises ModelError for an unknown normalisation."""
+    if normalisation not in NORMALISATIONS:
+        raise ModelError(f"unknown normalisation {normalisation!r}; known: {', '.join(NORMALISATIONS)}")
+    x = np.concatenate([normalised(c.frames, c.ends, normalisation) for c in cuts])
+    window, names = descriptors.statistics(x, NAMES)
+    scr, scr_names = descriptors.responses(x[:, :, _PHASIC])
+    total_eda = (x[:, :, _TONIC] + x[:, :, _PHASIC])[:, :, None]
+    each = [len(c.ends) for c in cuts]
+    return Examples(
+        inputs={
+            "eda": x[:, :, BRANCHES["eda"]].astype(np.float32), "emg": x[:, :, BRANCHES["emg"]].astype(np.float32),
+            "eda_descriptors": descriptors.sequence(total_eda, SEGMENTS),
+            "emg_descriptors": descriptors.sequence(x[:, :, _ENVELOPES], SEGMENTS),
+        },
+        features=np.concatenate([window, scr], axis=1), feature_names=names + scr_names,
+        target=np.concatenate([c.labels for c in cuts]),
+        subjects=np.repeat([c.recording.subject for c in cuts], each),
+        sittings=np.repeat([c.recording.sitting or c.recording.name for c in cuts], each),
+        draw=np.repeat([c.draw for c in cuts], each), elapsed_s=np.concatenate([(c.ends + 1) / BLOCKS_PER_S for c in cuts]),
+        attributes={c.recording.subject: dict(c.recording.attributes) for c in cuts},
+    )
 
 
 def _ends(recording: Recording, task: Task, jitter_s: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -92,21 +113,3 @@ def normalised(frames: np.ndarray, ends: np.ndarray, how: str) -> np.ndarray:
     if how == "zscore":
         values = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-6)
     return values[np.asarray(ends)[:, None] + np.arange(1 - FRAMES, 1)]
-
-
-def assemble(x: np.ndarray, target: np.ndarray, subjects: np.ndarray, sittings: np.ndarray, draw: np.ndarray, elapsed_s: np.ndarray,
-             recordings: Sequence[Recording]) -> Examples:
-    """Examples of windows x (n, T, 6) with everything that estimators look at."""
-    window, names = descriptors.statistics(x, NAMES)
-    scr, scr_names = descriptors.responses(x[:, :, _PHASIC])
-    total_eda = (x[:, :, _TONIC] + x[:, :, _PHASIC])[:, :, None]
-    return Examples(
-        inputs={
-            "eda": x[:, :, BRANCHES["eda"]].astype(np.float32), "emg": x[:, :, BRANCHES["emg"]].astype(np.float32),
-            "eda_descriptors": descriptors.sequence(total_eda, SEGMENTS),
-            "emg_descriptors": descriptors.sequence(x[:, :, _ENVELOPES], SEGMENTS),
-        },
-        features=np.concatenate([window, scr], axis=1), feature_names=names + scr_names, target=target,
-        subjects=subjects.astype(str), sittings=sittings.astype(str), draw=draw, elapsed_s=elapsed_s,
-        attributes={r.subject: dict(r.attributes) for r in recordings},
-    )

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nociband.errors import ModelError  # noqa: E402
-from nociband.training import fitting, loop, s0_estimator  # noqa: E402
+from nociband.training import fitting, loop, networks  # noqa: E402
 from nociband.training.config import TrainingConfig  # noqa: E402
 from nociband.training.examples import Examples, TaskInfo  # noqa: E402
 from nociband.training.split import validation_people  # noqa: E402
@@ -45,7 +45,7 @@ def accuracy(predictor, examples: Examples) -> float:
 
 @pytest.mark.parametrize("name", ["s0", "s0_paper"])
 def test_it_learns_what_separates_and_says_it_in_probabilities(name):
-    predictor = s0_estimator.find(name).fit(TRAIN, CLASSES, 0, QUICK)
+    predictor = networks.find(name).fit(TRAIN, CLASSES, 0, QUICK)
     output = predictor(TEST)
     assert output.dtype == np.float64 and output.shape == (len(TEST), 3)
     assert np.allclose(output.sum(axis=1), 1) and output.min() >= 0
@@ -58,13 +58,13 @@ def test_shuffled_labels_teach_nothing():
     for level in range(3):
         rows = np.flatnonzero(TRAIN.target == level)
         target[rng.permutation(rows)] = np.arange(len(rows)) % 3
-    predictor = s0_estimator.find("s0").fit(dataclasses.replace(TRAIN, target=target), CLASSES, 0, QUICK)
+    predictor = networks.find("s0").fit(dataclasses.replace(TRAIN, target=target), CLASSES, 0, QUICK)
     assert abs(accuracy(predictor, TEST) - 1 / 3) < 0.15
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     settings = QUICK | {"epochs": 3, "mixup": 0.2, "time_jitter": 0.1, "modality_dropout": 0.3, "ema": 0.9}
-    estimator = s0_estimator.find("s0")
+    estimator = networks.find("s0")
     a, b, c = (estimator.fit(TRAIN, CLASSES, seed, settings)(TEST) for seed in (4, 4, 5))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
 
@@ -72,11 +72,11 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
 def test_scores_come_back_in_the_task_s_unit_and_range():
     train, test = made(kind="score"), made(6, seed=1, kind="score")
     for loss in ("smooth_l1", "mse"):
-        output = s0_estimator.find("s0").fit(train, SCORE, 0, QUICK | {"score_loss": loss})(test)
+        output = networks.find("s0").fit(train, SCORE, 0, QUICK | {"score_loss": loss})(test)
         assert output.shape == (len(test),) and output.min() >= 0 and output.max() <= 10
         assert np.mean(np.abs(output - test.target)) < 0.5 * np.mean(np.abs(np.mean(train.target) - test.target))
     loud = dataclasses.replace(test, inputs={k: 100 * v for k, v in test.inputs.items()})
-    predictor = s0_estimator.find("s0").fit(train, SCORE, 0, QUICK)
+    predictor = networks.find("s0").fit(train, SCORE, 0, QUICK)
     assert np.ptp(predictor(loud)) > 0 and predictor(loud).max() <= 10
 
 
@@ -85,7 +85,7 @@ def test_scores_come_back_in_the_task_s_unit_and_range():
 ])
 def test_a_modality_that_is_off_or_missing_has_no_branch(name, there, branches):
     train, test = made(modalities=there), made(6, seed=1, modalities=there)
-    predictor = s0_estimator.find(name).fit(train, CLASSES, 0, QUICK)
+    predictor = networks.find(name).fit(train, CLASSES, 0, QUICK)
     assert predictor.model.config.modalities == branches and accuracy(predictor, test) > 0.7
     silent = dataclasses.replace(test, inputs={k: v if k in branches else 0 * v for k, v in test.inputs.items()})
     assert np.array_equal(predictor(silent), predictor(test))
@@ -93,30 +93,33 @@ def test_a_modality_that_is_off_or_missing_has_no_branch(name, there, branches):
 
 def test_what_is_not_there_is_named():
     with pytest.raises(ModelError, match="needs emg; these examples have eda"):
-        s0_estimator.find("s0:emg_only").fit(made(modalities=("eda",)), CLASSES, 0, QUICK)
-    predictor = s0_estimator.find("s0:emg_only").fit(TRAIN, CLASSES, 0, QUICK | {"epochs": 1})
+        networks.find("s0:emg_only").fit(made(modalities=("eda",)), CLASSES, 0, QUICK)
+    predictor = networks.find("s0:emg_only").fit(TRAIN, CLASSES, 0, QUICK | {"epochs": 1})
     with pytest.raises(ModelError, match="fitted on emg, which these examples lack"):
         predictor(made(modalities=("eda",)))
     with pytest.raises(ModelError, match="1 people are too few to train and validate"):
-        s0_estimator.find("s0").fit(TRAIN.of(TRAIN.people[:1]), CLASSES, 0, QUICK)
+        networks.find("s0").fit(TRAIN.of(TRAIN.people[:1]), CLASSES, 0, QUICK)
 
 
 def test_names_ablations_and_grids():
-    for name in s0_estimator.NAMES:
+    for name in networks.NAMES:
         model, _, ablation = name.partition(":")
-        config = s0_estimator.find(name).config
+        config = networks.find(name).config
         differing = {k for k, v in dataclasses.asdict(config).items()
-                     if v != dataclasses.asdict(s0_estimator.MODELS[model])[k]}
-        assert differing == (set(s0_estimator.ABLATIONS[ablation]) if ablation else set())
-    assert s0_estimator.find("s0").candidates(CLASSES) == ({},)
+                     if v != dataclasses.asdict(networks.MODELS[model])[k]}
+        assert differing == (set(networks.ABLATIONS[ablation]) if ablation else set())
+    assert networks.find("s0").candidates(CLASSES) == ({},)
     grid = ({"gamma": 2.0}, {"gamma": 1.0}, {"gamma": 1.0, "hidden": 8})
-    assert s0_estimator.find("s0", grid=grid).candidates(CLASSES) == grid
+    assert networks.find("s0", grid=grid).candidates(CLASSES) == grid
     # An ablation is not tuned away.
-    assert s0_estimator.find("s0:cross_entropy", grid=grid).candidates(CLASSES) == ({}, {"hidden": 8})
-    with pytest.raises(ModelError, match="no model 's0:no_lstm'; there are: s0, s0_paper, s0:no_attention"):
-        s0_estimator.find("s0:no_lstm")
+    assert networks.find("s0:cross_entropy", grid=grid).candidates(CLASSES) == ({}, {"hidden": 8})
+    fitted = networks.find("s0:cross_entropy").fit(TRAIN, CLASSES, 0, QUICK | {"gamma": 2.0, "epochs": 1})
+    plain = networks.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"gamma": 0.0, "epochs": 1})
+    assert np.array_equal(fitted(TEST), plain(TEST))
+    with pytest.raises(ModelError, match="no model 's0:no_lstm'; there are: s0, s0_paper, cnn1d, s0:no_attention"):
+        networks.find("s0:no_lstm")
     with pytest.raises(ModelError, match="unknown training settings units"):
-        s0_estimator.find("s0", grid=({"units": 3},))
+        networks.find("s0", grid=({"units": 3},))
 
 
 def test_nobody_who_validates_is_trained_on_and_units_come_from_those_who_train():
@@ -145,7 +148,7 @@ def test_copies_train_and_never_validate():
 
 def test_a_channel_that_never_moves_is_harmless():
     flat = {k: np.concatenate([v, np.zeros_like(v[:, :, :1])], axis=2) for k, v in TRAIN.inputs.items()}
-    assert np.isfinite(s0_estimator.find("s0").fit(dataclasses.replace(TRAIN, inputs=flat), CLASSES, 0, QUICK | {"epochs": 1})(
+    assert np.isfinite(networks.find("s0").fit(dataclasses.replace(TRAIN, inputs=flat), CLASSES, 0, QUICK | {"epochs": 1})(
         dataclasses.replace(TRAIN, inputs=flat))).all()
 
 
@@ -160,9 +163,9 @@ def test_refit_takes_all_people_for_as_many_epochs_as_were_best():
 
 
 def test_without_validation_every_epoch_is_run_and_the_last_counts():
-    predictor = s0_estimator.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"validation_share": 0.0, "epochs": 5})
+    predictor = networks.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"validation_share": 0.0, "epochs": 5})
     assert len(predictor.history) == 5
-    longer = s0_estimator.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"validation_share": 0.0, "epochs": 6})
+    longer = networks.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"validation_share": 0.0, "epochs": 6})
     assert not np.array_equal(predictor(TEST), longer(TEST))
 
 
@@ -174,8 +177,8 @@ def test_without_validation_every_epoch_is_run_and_the_last_counts():
 def test_every_option_changes_the_fit_and_still_learns(settings):
     uneven = TRAIN.where(np.flatnonzero((TRAIN.target > 0) | (np.arange(len(TRAIN)) % 2 == 0)))
     base = QUICK | {"jump_reduction": False, "validation_share": 0.0, "noise": 0.0}
-    plain = s0_estimator.find("s0").fit(uneven, CLASSES, 0, base)
-    other = s0_estimator.find("s0").fit(uneven, CLASSES, 0, base | settings)
+    plain = networks.find("s0").fit(uneven, CLASSES, 0, base)
+    other = networks.find("s0").fit(uneven, CLASSES, 0, base | settings)
     assert not np.array_equal(plain(TEST), other(TEST)) and accuracy(other, TEST) > 0.7
 
 
@@ -200,9 +203,9 @@ def test_a_preview_says_what_would_be_trained_and_trains_nothing(tmp_path, monke
 
 def test_a_gpu_is_used_when_asked_for_or_refused():
     if torch.cuda.is_available():
-        a, b = (s0_estimator.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"epochs": 2, "device": "cuda"})(TEST) for _ in range(2))
+        a, b = (networks.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"epochs": 2, "device": "cuda"})(TEST) for _ in range(2))
         assert np.array_equal(a, b)
     else:
         assert loop.find_device("auto") == loop.find_device("cpu") == torch.device("cpu")
         with pytest.raises(ModelError, match="torch finds no GPU here"):
-            s0_estimator.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"device": "cuda"})
+            networks.find("s0").fit(TRAIN, CLASSES, 0, QUICK | {"device": "cuda"})

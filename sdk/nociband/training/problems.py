@@ -1,0 +1,105 @@
+"""A data set and a task, by their names on the command line, become what is asked (TaskInfo) and the windows (Examples).
+
+Recordings come from nociband.signals, windows from windowed (around stimuli), continuous (a minute of EDA) or shocks (trials). To
+nociband.evaluation. Tasks on stimuli stand in nociband.training.tasks, the others here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from nociband.errors import ModelError
+from nociband.signals import shock_trials, stress_predict
+from nociband.training import continuous, shocks, tasks, windowed
+from nociband.training.dataset import Draws
+from nociband.training.examples import Examples, TaskInfo
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """`examples` answer `info`'s question; `excluded`: people of the data set without a usable window, with the reason."""
+
+    info: TaskInfo
+    examples: Examples
+    excluded: Mapping[str, str]
+
+
+STRESS = TaskInfo("stress_predict", "stress", "Stress or rest, from two minutes of wrist EDA", "classes", "stress", False,
+                  "stress, not pain", stress_predict.LABELS, (None, None))
+HIGH_LOW = TaskInfo("shock_trials", "high_low", "A high or a low shock, from one skin conductance response", "classes", "pain",
+                    False, "amplitudes by trial, no signal; intensity of a stimulus", shock_trials.STIMULI, (0.0, 10.0))
+PAIN_VAS = TaskInfo("shock_trials", "pain_vas", "Mean rated intensity of a kind of shock, from one skin conductance response",
+                    "score", "pain", False, "amplitudes by trial, no signal; the rating is a person's mean for a kind of shock",
+                    score_range=shock_trials.VAS, score_unit="VAS 0-100")
+_OTHERS = {(info.dataset, info.task): info for info in (STRESS, HIGH_LOW, PAIN_VAS)}
+
+
+def known() -> tuple[tuple[str, str], ...]:
+    """Every (dataset, task) that `load_examples` takes."""
+    return (*tasks.TASKS, *_OTHERS)
+
+
+def default_normalisation(dataset: str) -> str:
+    """What a task is judged with unless something else is asked for: causal wherever time is known."""
+    return "zscore" if dataset == "shock_trials" else "causal"
+
+
+def load_examples(dataset: str, task: str, data: Path | None = None, normalisation: str | None = None, **window: Any) -> Loaded:
+    """Windows of a task. `data`: the folder of data sets; `window`: options of the kind of task -
+
+    stimuli: carrier_seeds (list), copies, jitter_s: augmented copies; synthetic: people, seconds, seed too
+    stress: window_s, every_s
+
+    Raises ModelError for a task or an option that does not exist, DataError when the data are missing or damaged.
+    """
+    how = normalisation or default_normalisation(dataset)
+    try:
+        if (dataset, task) in _OTHERS:
+            info = _OTHERS[dataset, task]
+            everyone, examples = (_stress if dataset == "stress_predict" else _shocks)(info, data, how, **window)
+            reason = "no labels" if dataset == "stress_predict" else "no usable response"
+        else:
+            info, everyone, examples = _stimuli(_find(dataset, task), data, how, **window)
+            reason = "no usable window"
+    except TypeError as e:
+        if "argument" not in str(e):
+            raise
+        raise ModelError(f"{dataset} {task}: an unknown window option ({e}); there are: {load_examples.__doc__}") from e
+    return Loaded(info, examples, {person: reason for person in everyone if person not in set(examples.people)})
+
+
+def _find(dataset: str, task: str) -> tasks.Task:
+    if (dataset, task) not in tasks.TASKS:
+        raise ModelError(f"no task {task!r} on data set {dataset!r}; there are: {', '.join(f'{d} {t}' for d, t in known())}")
+    return tasks.TASKS[dataset, task]
+
+
+def _stimuli(task: tasks.Task, data: Path | None, normalisation: str, carrier_seeds: tuple[int, ...] = (0,), copies: int = 1,
+             jitter_s: float = 0.0, **made: Any) -> tuple[TaskInfo, tuple[str, ...], Examples]:
+    draws = Draws(tuple(carrier_seeds), copies, jitter_s)
+    everyone, cuts = _cuts(task.dataset, task.name, data, draws, tuple(sorted(made.items())))
+    return task.info, everyone, windowed.examples(cuts, normalisation)
+
+
+@lru_cache(maxsize=1)
+def _cuts(dataset: str, name: str, data: Path | None, draws: Draws,
+          made: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, ...], list[windowed.Cut]]:
+    """People and windows, kept so that another normalisation of the same windows need not go through the DSP again."""
+    task = tasks.find(name, dataset)
+    recordings = tasks.recordings(task, data, **dict(made))
+    return tuple(r.subject for r in recordings), windowed.cut(recordings, task, draws)
+
+
+def _stress(info: TaskInfo, data: Path | None, normalisation: str, window_s: float = 120.0,
+            every_s: float = 10.0) -> tuple[tuple[str, ...], Examples]:
+    recordings = stress_predict.load(data)
+    return tuple(r.subject for r in recordings), continuous.examples(recordings, info.labels, normalisation, window_s, every_s)
+
+
+def _shocks(info: TaskInfo, data: Path | None, normalisation: str) -> tuple[tuple[str, ...], Examples]:
+    trials = shock_trials.load(data)
+    return trials.people, shocks.examples(trials, info.task, normalisation)
