@@ -196,7 +196,7 @@ def test_a_preview_says_what_would_be_trained_and_trains_nothing(tmp_path, monke
     prepared = fitting.prepare(TRAIN, CLASSES, config)
     preview = fitting.preview(prepared, config)
     assert (preview.windows, preview.validation_windows) == (8 * 15, 2 * 15)
-    assert preview.parameters == sum(p.numel() for p in loop.S0(prepared.network).parameters())
+    assert preview.parameters == sum(p.numel() for p in prepared.network.build().parameters())
     assert preview.multiply_accumulates > 12 * 4 * 16 * (18 + 20) and 0 < preview.seconds < 60
     assert not list(tmp_path.iterdir())
 

@@ -124,7 +124,8 @@ class Context:
 
     def identity_of(self, model: str) -> str:
         """Stands for all that decides what a model's jobs give, but for fold and seed; when equal, they need not be redone."""
-        own = [self.plan.normalisation, list(self.plan.tuning.candidates.get(model, ())), own_source(model)]
+        listed = self.plan.tuning.candidates
+        own = [self.plan.normalisation, list(listed.get(model) or listed.get(base_of(model), ())), own_source(model)]
         return sha256([self.parts, model, own])
 
     def examples_for(self, model: str) -> Examples:

@@ -136,7 +136,8 @@ class Plan:
     def with_changes(self, **changes: Any) -> Plan:
         """A plan with other values; what named a model that is gone goes too."""
         models = changes.get("models", self.models)
-        candidates = {m: c for m, c in self.tuning.candidates.items() if m in models}
+        bases = {m.partition("@")[0].partition(":")[0] for m in models}
+        candidates = {m: c for m, c in self.tuning.candidates.items() if m in models or m in bases}
         kept: dict[str, Any] = {"tuning": replace(self.tuning, candidates=candidates),
                                 "reference": self.reference if self.reference in models else ""}
         rule = self.non_inferiority
