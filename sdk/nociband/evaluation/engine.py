@@ -154,7 +154,7 @@ def _cluster(ray: Any, workers: int | None, address: str | None) -> Iterator[Non
     try:
         ray.init(**where, log_to_driver=False, logging_level="error", runtime_env={"env_vars": ONE_THREAD})
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as e:
-        raise EnvironmentProblem(f"no Ray cluster at {address or 'local'}: {str(e).rstrip('.')}; `ray status` says what there is, "
+        raise EnvironmentProblem(f"no Ray cluster at {address or 'local'}: {str(e).rstrip('.')}; `ray status` says more, "
                                  "one that asks for a token wants RAY_AUTH_MODE=token here, --engine local needs none") from e
     try:
         yield
