@@ -236,6 +236,27 @@ def test_chance_within_the_interval_is_said() -> None:
     assert any("includes chance (0.333): not shown to be better" in sentence for sentence in found)
 
 
+@pytest.mark.parametrize(("low", "ahead", "said", "beaten"), [(0.45, 0.01, True, True), (0.45, -0.01, True, False),
+                                                              (0.30, 0.01, False, True)])
+def test_a_clock_that_does_better_than_chance_is_a_warning(low: float, ahead: float, said: bool, beaten: bool) -> None:
+    view = view_of((-0.01, -0.05, 0.03))
+    clock = {"balanced_accuracy": {"mean": low + 0.05, "low": low, "high": low + 0.1}}
+    pairs = {"clock": {"metric": "balanced_accuracy", "difference": {"mean": ahead + 0.02, "low": ahead, "high": ahead + 0.04}}}
+    seen = View({**view.result, "models": {**view.result["models"], "clock": clock},
+                 "comparisons": {**view.result["comparisons"], "pairs": pairs}})
+    found = [text for text in verdict.warnings(seen) if "clock alone, which looks at no signal" in text]
+    assert bool(found) is said
+    assert all(("S0 is not shown to beat it" in text) is not beaten for text in found)
+
+
+def test_a_control_is_not_what_the_report_is_about() -> None:
+    figure = {"balanced_accuracy": {"mean": 0.4, "low": 0.35, "high": 0.45}}
+    models = {name: figure for name in ("majority", "clock", "svm", "logreg")}
+    view = View({"dataset": "d", "task": "t", "models": models, "comparisons": {"reference": "majority", "pairs": {"svm": {}}}})
+    assert view.reference == "svm" and view.informed == ("svm", "logreg") and view.pair("logreg") is None
+    assert verdict.sentences(view)[0].startswith("SVM: balanced accuracy 0.400")
+
+
 def test_published_figures_hold_together_and_are_marked(pages: dict[str, Path]) -> None:
     everything = published.load()
     groups = [group for each in everything.values() for group in each]

@@ -72,3 +72,17 @@ def test_the_page_opens_clean_and_fits(browser: Any, pages: dict[str, Path], nam
     light = [sum(map(int, c.removeprefix("rgb(").rstrip(")").split(","))) for c in (ink, paper)]
     assert (light[0] < light[1] - 300) if scheme == "light" else (light[0] > light[1] + 300), "text cannot be read on its ground"
     context.close()
+
+
+def test_paper_is_white_whatever_the_screen(browser: Any, pages: dict[str, Path]) -> None:
+    context = browser.new_context(viewport={"width": 690, "height": 1000}, color_scheme="dark")
+    page = context.new_page()
+    page.emulate_media(media="print")
+    page.goto(pages["classes"].as_uri())
+    ground, ink = page.evaluate("[getComputedStyle(document.documentElement).backgroundColor, "
+                                "getComputedStyle(document.body).color]")
+    assert ground == "rgb(255, 255, 255)" and ink == "rgb(16, 32, 46)"
+    assert not page.is_visible("nav")
+    cut = page.evaluate("[...document.querySelectorAll('table')].filter(t => t.scrollWidth > 690).map(t => t.textContent)")
+    assert cut == [], "a table is cut at the paper's edge"
+    context.close()

@@ -28,7 +28,7 @@ def lead(view: View) -> str:
     people = view.get("subjects") or (len(view.some.people) if view.some else None)
     of = f" ({names.count(people, 'person', 'people')})" if isinstance(people, int) else ""
     variants = f", with {names.count(len(view.variants), 'variant')}" if view.variants else ""
-    return f"{shown[0].upper()}{shown[1:]}{variants}, on the data set {view.get('dataset')}{of}, judged by {_protocol(view)}."
+    return f"{names.sentence(shown)}{variants}, on the data set {view.get('dataset')}{of}, judged by {_protocol(view)}."
 
 
 def _protocol(view: View) -> str:

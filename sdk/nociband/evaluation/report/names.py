@@ -18,6 +18,11 @@ MODELS = {
 }
 # Where the same estimator is another for a score.
 SCORE_MODELS = {"logreg": "ridge regression", "svm": "support vector regression", "majority": "training mean"}
+ABBREVIATIONS = frozenset("eda emg ecg scr vas vas10 vas80 iri tas20 stai ppi bmi ep fmov".split())
+VARIANTS = {
+    "no_weighting": "no adaptive weighting", "cross_entropy": "cross-entropy instead of focal loss",
+    "flat": "all steps flattened", "pooled": "steps pooled over time",
+}
 BLIND = ("majority", "clock")     # they look at no signal
 
 
@@ -36,7 +41,7 @@ def model(name: str, score: bool = False) -> str:
 
 
 def _variant(name: str) -> str:
-    words = " ".join(word.upper() if word in ("eda", "emg", "ecg") else word for word in name.split("_"))
+    words = VARIANTS.get(name) or " ".join(word.upper() if word in ABBREVIATIONS else word for word in name.split("_"))
     if words.startswith("no "):
         return f"without {words[3:]}"
     return f"on {words.removesuffix(' only').removeprefix('only ')} alone" if "only" in words.split() else f"with {words}"
@@ -59,8 +64,9 @@ def metric(name: str) -> str:
 
 
 def words(name: str) -> str:
-    """A name of code in words: "age_group" is "Age group"."""
-    return name.replace("_", " ").capitalize()
+    """A name of code in words: "age_group" is "Age group", "stai_trait" is "STAI trait"."""
+    text = " ".join(word.upper() if word.lower() in ABBREVIATIONS else word for word in name.split("_"))
+    return sentence(text)
 
 
 def lower(title: str) -> str:
@@ -91,6 +97,11 @@ def interval(low: Any, high: Any, digits: int = 3, sign: bool = False) -> str:
     """ "0.381 to 0.482", or "no interval"."""
     write = signed if sign else number
     return "no interval" if low is None or high is None else f"{write(low, digits)} to {write(high, digits)}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def probability(value: Any) -> str:

@@ -65,10 +65,11 @@ class View:
 
     @cached_property
     def reference(self) -> str:
-        """The model that the others are compared with: the comparison's, the plan's, "s0", else the first."""
+        """The model that the others are compared with: the comparison's, the plan's, "s0", the first that looks at signals."""
         there = self.result["models"]
-        wanted = (self.get("comparisons", "reference"), self.plan("reference"), "s0", next(iter(there)))
-        return next(m for m in wanted if m and m in there)
+        informed = [m for m in there if names.base(m) not in names.BLIND]
+        wanted = (self.get("comparisons", "reference"), self.plan("reference"), "s0", *informed[:1])
+        return next((m for m in wanted if m in informed), next(iter(there)))
 
     @cached_property
     def primary(self) -> str:
@@ -76,7 +77,7 @@ class View:
         said = self.result.get("primary") or self.plan("primary")
         if said:
             return str(said)
-        default = "balanced_accuracy" if self.classes else "mae"
+        default = "mae" if self.is_score else "balanced_accuracy"
         known = self.metric_names
         return default if default in known or not known else known[0]
 
@@ -92,6 +93,14 @@ class View:
     def classes(self) -> int:
         """Number of classes; 0 for a score."""
         return len(self.labels)
+
+    @cached_property
+    def is_score(self) -> bool:
+        """Whether a score is estimated; where the result does not say, its metrics do."""
+        kind = self.info("kind")
+        if kind:
+            return kind == "score"
+        return not self.labels and any(m in METRICS and METRICS[m].kind == "score" for m in self.metric_names)
 
     @cached_property
     def metric_names(self) -> tuple[str, ...]:
@@ -111,6 +120,8 @@ class View:
 
     def pair(self, other: str) -> Mapping[str, Any] | None:
         """The paired comparison of the reference with `other`, or None."""
+        if self.get("comparisons", "reference") != self.reference:
+            return None
         found = self.get("comparisons", "pairs", other)
         return found if isinstance(found, Mapping) and isinstance(found.get("difference"), Mapping) else None
 
@@ -135,12 +146,14 @@ class View:
         """Limits of the primary metric: an axis never goes beyond them."""
         if self.primary in ("kappa", "pearson", "pearson_within_subject", "icc"):
             return -1, 1
-        return (0, 1) if self.classes else (0, np.inf)
+        return (0, np.inf) if self.is_score else (0, 1)
 
     @cached_property
     def best_other(self) -> str | None:
-        """The plain model other than the reference whose primary metric is best."""
-        known = [(v["mean"], m) for m in self.models if m != self.reference and (v := self.metric(m, self.primary))]
+        """The rival whose primary metric is best; a control that looks at no signal where there is no other."""
+        known = [(v["mean"], m) for some in (self.informed, self.models) for m in some
+                 if m != self.reference and (v := self.metric(m, self.primary))]
+        known = [(mean, m) for mean, m in known if m in self.informed] or known
         if not known:
             return None
         pick = min if names.better(self.primary) == "lower" else max
@@ -158,7 +171,7 @@ class View:
 
     def name(self, model: str) -> str:
         """A model's name in words."""
-        return names.model(model, score=not self.classes)
+        return names.model(model, score=self.is_score)
 
     def digits(self, metric: str) -> int:
         """Digits after the point that a metric is written with: 3, and fewer for one in the score's unit on a wide scale."""

@@ -15,6 +15,7 @@ from nociband.evaluation.report.names import number
 from nociband.evaluation.report.parts import Facts, Figure, Part, Section, Table, Text
 from nociband.evaluation.report.reading import View, mapping, sequence
 
+MOST_COLUMNS = 6    # models side by side in a table that a tablet shows whole
 PROTOCOLS = {
     "loso": "leave one subject out: each person is judged by models fitted on all others",
     "kfold": "DETAIL-fold cross-validation by person: no person stands on both sides of a fold",
@@ -61,22 +62,37 @@ def _facts(view: View) -> list[tuple[str, str]]:
 
 def metrics(view: View) -> Section | None:
     """Every metric of every plain model with its interval."""
-    columns = [m for m in view.models if any(view.metric(m, n) for n in view.metric_names)]
+    known = [m for m in view.models if any(view.metric(m, n) for n in view.metric_names)]
+    if not known:
+        return None
+    informed, controls = ([m for m in known if (m in view.informed) is wanted] for wanted in (True, False))
+    if len(known) <= MOST_COLUMNS:
+        informed, controls = known, []
+    tables = [_metrics(view, some) for some in _in_columns(informed)]
+    tables += [_metrics(view, some, "Controls, which look at no signal") for some in _in_columns(controls)]
+    note = ("With each value its 95% percentile bootstrap interval over people (2.5 and 97.5 percentiles). A value is the metric "
+            "of all windows pooled, mean over seeds. ↑ more is better, ↓ less is better.")
+    if "ece" in view.metric_names:
+        note += " The calibration error of few windows is too high, of drawn samples more so: its interval may lie above it."
+    return Section("metrics", "All metrics", [*tables, *(Text(text, "note") for text in (note, _reasons(view, known)) if text)])
+
+
+def _in_columns(models: list[str]) -> list[list[str]]:
+    """Models in as few tables as stay readable, of about the same width."""
+    tables = -(-len(models) // MOST_COLUMNS)
+    width = -(-len(models) // tables) if tables else 1
+    return [models[at:at + width] for at in range(0, len(models), width)]
+
+
+def _metrics(view: View, models: list[str], caption: str = "") -> Table:
     rows: list[list[str]] = []
     strong: list[int] = []
     for name in view.metric_names:
-        cells = [view.cell(view.get("models", model, name), name) for model in columns]
+        cells = [view.cell(view.get("models", model, name), name) for model in models]
         if any(c != "–" for c in cells):
             strong += [len(rows)] if name == view.primary else []
             rows.append([directed(name), *cells])
-    if not rows:
-        return None
-    note = ("In brackets: 95% percentile bootstrap over people (2.5 and 97.5 percentiles). Each value is the metric of all "
-            "windows pooled, mean over seeds. ↑ more is better, ↓ less is better.")
-    if "ece" in view.metric_names:
-        note += " The calibration error of few windows is too high, of drawn samples more so: its interval may lie above it."
-    table = Table(["<Metric", *(view.name(m) for m in columns)], rows, strong=strong)
-    return Section("metrics", "All metrics", [table, *(Text(text, "note") for text in (note, _reasons(view, columns)) if text)])
+    return Table(["<Metric", *(view.name(m) for m in models)], rows, caption, strong=strong)
 
 
 def directed(name: str) -> str:
@@ -93,13 +109,13 @@ def _reasons(view: View, models: list[str]) -> str:
 def elsewhere(view: View) -> Section | None:
     """What others published, marked as not comparable."""
     groups = published.beside(str(view.get("dataset")), [str(k) for k in sequence(view.plan("published"))])
-    rows = [[row.system + (" (cited)" if group.cited else ""), row.signals, group.task, group.metric, _value(row),
-             "–" if group.people is None else str(group.people), group.protocol, f"{group.authors}, {group.where}"]
+    rows = [[f"{row.system}{' (cited)' if group.cited else ''}\n{row.signals}", group.task, group.metric, _value(row),
+             "–" if group.people is None else str(group.people), f"{group.protocol}\n{group.authors}, {group.where}"]
             for group in groups for row in group.rows]
     if not rows:
         return None
     ours = _ours(view)
-    head = ["<System", "<Signals", "<Task", "<Metric", "Value", "People", "<Protocol", "<Source"]
+    head = ["<System and signals", "<Task", "<Metric", "Value", "People", "<Protocol and source"]
     sources = dict.fromkeys(f"{g.authors}: {g.title}" + (f", doi:{g.doi}" if g.doi else "") for g in groups)
     notes = dict.fromkeys(f"{g.authors}, {g.where}: {g.note}" for g in groups if g.note)
     return Section("published", "Published figures (their own protocol, not comparable)", [
@@ -115,9 +131,9 @@ def _ours(view: View) -> list[list[str]]:
     own = view.metric(view.reference, view.primary)
     if own is None:
         return []
-    return [[f"{view.name(view.reference)} (this run)", "", str(view.info("title") or view.get("task")), view.axis(view.primary),
+    return [[f"{view.name(view.reference)} (this run)", str(view.info("title") or view.get("task")), view.axis(view.primary),
              view.cell(own, view.primary), str(len(view.some.people)) if view.some else "–",
-             str(view.get("protocol") or "").upper(), "this report"]]
+             f"{str(view.get('protocol') or '').upper()}\nthis report"]]
 
 
 def _value(row: published.Row) -> str:

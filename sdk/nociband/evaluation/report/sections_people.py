@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -81,9 +82,14 @@ def subgroups(view: View) -> Section | None:
 
 def _groups(view: View, models: list[str], attributes: Mapping[str, Mapping[str, Any]], attribute: str) -> list[list[str]]:
     each = [breakdowns.by_group(view.outcomes[m], attributes, attribute) for m in models]
-    return [[names.words(attribute), str(of_group[0]["group"]), str(of_group[0]["subjects"]), str(of_group[0]["windows"]),
+    return [[names.words(attribute), _short(str(of_group[0]["group"])), str(of_group[0]["subjects"]), str(of_group[0]["windows"]),
              *(view.cell(row["metrics"].get(view.primary), view.primary) if row["metrics"] else "too few" for row in of_group)]
             for of_group in zip(*each, strict=True)]
+
+
+def _short(group: str) -> str:
+    """A group's name with numbers of two digits after the point at most."""
+    return re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}", group)
 
 
 def retest(view: View) -> Section | None:

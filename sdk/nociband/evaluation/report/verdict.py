@@ -40,7 +40,7 @@ def gain_text(view: View, difference: Mapping[str, Any]) -> str:
 
 
 def _against_best(view: View, value: Mapping[str, Any]) -> str:
-    head = f"{view.name(view.reference)}: {names.lower(view.axis(view.primary))} {with_interval(view, value)}."
+    head = f"{names.sentence(view.name(view.reference))}: {names.lower(view.axis(view.primary))} {with_interval(view, value)}."
     other = view.best_other
     if other is None:
         return head
@@ -80,6 +80,7 @@ def _against_nothing(view: View, value: Mapping[str, Any]) -> str:
     if low is None or high is None:
         return ""
     at, what = view.chance
+    at = round(at, 4)   # as the metrics themselves
     if low > at:
         return f"Its interval lies above {what} ({number(at, digits)})."
     if high < at:
@@ -126,8 +127,31 @@ def warnings(view: View) -> list[str]:
     if of and of != "pain":
         found.append(f"The data are of {of}, not of pain. No figure here is one of pain recognition.")
     if warning and not found:
-        found.append(f"{str(warning)[0].upper()}{str(warning)[1:].rstrip('.')}.")
-    return found + [text for text in (_reach(view),) if text]
+        found.append(f"{names.sentence(str(warning)).rstrip('.')}.")
+    return found + [text for text in (_clock(view), _reach(view)) if text]
+
+
+def _clock(view: View) -> str:
+    """Where the time of the session alone tells something of the answer, that must be known of every other figure."""
+    clock = next((m for m in view.models if names.base(m) == "clock"), None)
+    value = view.metric(clock, view.primary) if clock else None
+    if clock is None or value is None or value.get("low") is None or not _tells(view, value):
+        return ""
+    text = (f"The {view.name(clock)}, which looks at no signal, reaches {with_interval(view, value)}: what came when was alike "
+            "from person to person. A model whose input drifts with time could do as well and read nothing from the body.")
+    pair = view.pair(clock)
+    low, high = (pair["difference"].get(end) for end in ("low", "high")) if pair else (None, None)
+    beaten = low is not None and high is not None and (high < 0 if names.better(view.primary) == "lower" else low > 0)
+    return text + ("" if beaten else f" {names.sentence(view.name(view.reference))} is not shown to beat it.")
+
+
+def _tells(view: View, value: Mapping[str, Any]) -> bool:
+    """Whether a control's interval lies on the better side of no knowledge (chance, or the majority's figure)."""
+    majority = next((found for m in view.models if names.base(m) == "majority" and (found := view.metric(m, view.primary))), None)
+    at = view.chance[0] if view.chance else majority["mean"] if majority else None
+    if at is None:
+        return False
+    return value["high"] < at if names.better(view.primary) == "lower" else value["low"] > at
 
 
 def _reach(view: View) -> str:
