@@ -24,7 +24,8 @@ except KeyboardInterrupt:   # imports take a third of a second: whoever stops th
 EXTRA_OF = {
     "torch": "train", "scipy": "train", "tensorflow": "convert", "onnx": "convert", "onnx2tf": "convert", "mediapipe": "fusion",
     "cv2": "fusion", "skimage": "fusion", "fastapi": "monitor", "uvicorn": "monitor", "bumble": "sim", "ai_edge_litert": "sim",
-    "platformio": "sim", "pooch": "sim", "requests": "sim",
+    "platformio": "sim", "pooch": "sim", "requests": "sim", "sklearn": "train",
+    "threadpoolctl": "train", "matplotlib": "train", "jinja2": "train", "tensorboard": "train", "ray": "ray",
 }
 
 

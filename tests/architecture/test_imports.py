@@ -25,6 +25,7 @@ ROOMS = {
     "windows": _BASE | {"dsp"},
     "models": _SIGNALS | {"windows", "vision", "audio"},
     "training": _SIGNALS | {"windows", "vision", "audio", "models"},
+    "evaluation": _SIGNALS | {"windows", "models", "training"},
     "inference": _BASE,
     "wire": _BASE,
     "band": _BASE | {"wire"},
@@ -34,7 +35,8 @@ ROOMS = {
 CONVERTERS_MAY = _BASE | {"dsp", "windows", "models", "inference"}
 # third-party module -> rooms that may import it
 THIRD_PARTIES = {
-    "scipy": {"dsp", "signals", "training"},
+    "scipy": {"dsp", "signals", "training", "evaluation"}, "sklearn": {"training", "evaluation"}, "threadpoolctl": {"evaluation"},
+    "ray": {"evaluation"}, "matplotlib": {"evaluation"}, "jinja2": {"evaluation"}, "tensorboard": {"training"},
     "torch": {"models", "training", "converters"},
     "tensorflow": {"converters"}, "tf_keras": {"converters"}, "onnx": {"converters"}, "onnx2tf": {"converters"},
     "bleak": {"band", "host_tools/radio"},
