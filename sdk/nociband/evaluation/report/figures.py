@@ -153,18 +153,21 @@ def people(
                 color=DIM,
             )
         handles = _person_dots(axis, values, colours, order)
-        step = max(1, -(-len(order) // 44))
-        axis.set_xticks(
-            range(0, len(order), step),
-            [order[i] + ("*" if order[i] in marked else "") for i in range(0, len(order), step)],
-            rotation=90 if len(order) > 14 or max(map(len, order)) > 4 else 0,
-            fontsize=11,
-        )
-        axis.set_xlim(-0.7, len(order) - 0.3)
-        axis.tick_params(axis="x", length=0)
+        _person_axis(axis, order, marked)
         axis.set_ylabel(axis_label)
         drawing.legend_below(figure, handles, 5)
         return to_svg(figure, name, label)
+
+
+def _person_axis(axis: Any, order: Sequence[str], marked: Sequence[str]) -> None:
+    """Names below, upright where they would run into each other; of a crowd every second or third."""
+    step = max(1, -(-len(order) // 44))
+    shown = range(0, len(order), step)
+    upright = len(order) > 14 or max(map(len, order)) > 4
+    labels = [order[i] + ("*" if order[i] in marked else "") for i in shown]
+    axis.set_xticks(shown, labels, rotation=90 if upright else 0, fontsize=11)
+    axis.set_xlim(-0.7, len(order) - 0.3)
+    axis.tick_params(axis="x", length=0)
 
 
 def _person_dots(

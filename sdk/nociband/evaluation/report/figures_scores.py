@@ -99,28 +99,33 @@ def bland_altman(models: Mapping[str, Cloud], colours: Sequence[int], unit: str,
                 linewidth=0,
             )
             axis.axhline(0, color=DIM, linewidth=0.9)
-            for at, text, colour in (
-                (cloud.bias, "bias", INK),
-                (cloud.lower, "lower limit", WARN),
-                (cloud.upper, "upper limit", WARN),
-            ):
-                if at is not None:
-                    axis.axhline(at, color=colour, linewidth=1.5, linestyle="-" if text == "bias" else (0, (5, 2)))
-                    axis.annotate(
-                        f"{text} {at:+.1f}".replace("-", "−"),
-                        (1, at),
-                        xycoords=("axes fraction", "data"),
-                        xytext=(-3, 4),
-                        va="bottom",
-                        textcoords="offset points",
-                        ha="right",
-                        fontsize=11.5,
-                        color=colour,
-                        bbox={"facecolor": CARD, "alpha": 0.7, "linewidth": 0, "pad": 0.4},
-                    )
+            _limits(axis, cloud)
             axis.set_ylim(-reach, reach)
             axis.set_title(model)
             axis.set_xlabel(f"mean of both{unit}")
             if place % across == 0:
                 axis.set_ylabel("estimated - reported")
         return to_svg(figure, name, label)
+
+
+def _limits(axis: Any, cloud: Cloud) -> None:
+    """Bias and limits of agreement as lines with their values."""
+    for at, text, colour in (
+        (cloud.bias, "bias", INK),
+        (cloud.lower, "lower limit", WARN),
+        (cloud.upper, "upper limit", WARN),
+    ):
+        if at is not None:
+            axis.axhline(at, color=colour, linewidth=1.5, linestyle="-" if text == "bias" else (0, (5, 2)))
+            axis.annotate(
+                f"{text} {at:+.1f}".replace("-", "−"),
+                (1, at),
+                xycoords=("axes fraction", "data"),
+                xytext=(-3, 4),
+                va="bottom",
+                textcoords="offset points",
+                ha="right",
+                fontsize=11.5,
+                color=colour,
+                bbox={"facecolor": CARD, "alpha": 0.7, "linewidth": 0, "pad": 0.4},
+            )
