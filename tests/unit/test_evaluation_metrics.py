@@ -262,7 +262,7 @@ def test_a_run_that_is_not_finite_gives_no_figure():
     ({"target": np.array([0, 1, 2, 3])}, "classes 0 to 2"),
     ({"target": np.array([0, 1, np.nan, 2])}, "1 targets are not finite"),
     ({"subjects": np.array(["a"])}, "as many subjects"),
-    ({"sittings": np.array(["a"])}, "as many subjects and sittings"),
+    ({"sittings": np.array(["a"])}, "as many subjects, sittings and places"),
     ({"labels": ("a",), "runs": np.ones((1, 4, 1))}, "two or more labels"),
 ])
 def test_parts_that_do_not_fit_are_refused(change, message):
@@ -301,3 +301,25 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         found = judge(Outcome(p[None], truth, subjects, ("a", "b")), 1000, seed=study)["accuracy"]
         covered += found["low"] <= 0.7 <= found["high"]
     assert 0.90 <= covered / 400 <= 0.98
+
+
+def test_auroc_at_the_same_time_gives_nothing_for_the_clock_and_all_for_the_signal():
+    rng = np.random.default_rng(4)
+    orders = np.array([[0, 1, 1, 0, 1, 0], [0, 0, 1, 1, 1, 0]])  # two fixed orders of stimuli, as studies have them
+    target = np.concatenate([orders[k % 2] for k in range(20)])
+    place, subjects = np.tile(np.arange(6), 20), np.repeat([f"{k:02d}" for k in range(20)], 6)
+    by_clock = orders.mean(axis=0)[place]  # the best that time alone can say
+    by_signal = np.clip(0.5 + 0.3 * (2 * target - 1) + 0.1 * rng.normal(size=len(target)), 0, 1)
+    clock, signal = (judge(Outcome(np.stack([1 - p, p], axis=1)[None], target, subjects, ("a", "b"), None, place), 200)
+                     for p in (by_clock, by_signal))
+    assert clock["auroc"]["mean"] > 0.9 and clock["auroc_same_time"]["mean"] == 0.5
+    assert signal["auroc_same_time"]["mean"] > 0.99
+    outcome = Outcome(np.stack([1 - by_signal, by_signal], axis=1)[None], target, subjects, ("a", "b"), None, place)
+    wins = pairs = 0.0
+    for i in range(len(target)):
+        for j in range(len(target)):
+            if place[i] == place[j] and target[i] > target[j]:
+                wins, pairs = wins + (by_signal[i] > by_signal[j]), pairs + 1
+    assert point(outcome, "auroc_same_time") == pytest.approx(wins / pairs)
+    unknown = judge(Outcome(outcome.runs, target, subjects, ("a", "b")), 50)["auroc_same_time"]
+    assert unknown["mean"] is None and "not known" in unknown["reason"]

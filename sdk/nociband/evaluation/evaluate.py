@@ -152,8 +152,19 @@ def outcomes(results: list[JobResult], context: Context) -> dict[str, Outcome]:
             seeds.setdefault(found.job.seed, []).append(found)
         runs = np.stack([np.concatenate([r.output for r in each]) for each in seeds.values()])
         target, subjects, sittings = _together(next(iter(seeds.values())), "target", "subjects", "sittings")
-        made[name] = Outcome(runs, target, subjects, context.task.labels, sittings)
+        made[name] = Outcome(runs, target, subjects, context.task.labels, sittings, _place(sittings, context))
     return made
+
+
+def _place(sittings: np.ndarray, context: Context) -> np.ndarray | None:
+    """int64 (n,): the number of each window in its sitting, or None where time is unknown. Windows come in the order of time."""
+    if not np.isfinite(context.examples[context.plan.normalisation].elapsed_s).all():
+        return None
+    place = np.zeros(len(sittings), np.int64)
+    for sitting in np.unique(sittings):
+        rows = sittings == sitting
+        place[rows] = np.arange(rows.sum())
+    return place
 
 
 def _together(found: list[JobResult], *parts: str) -> tuple[np.ndarray, ...]:
@@ -235,7 +246,7 @@ class RunFolder:
         """result.json and predictions.npz."""
         write_json(self.folder / "result.json", account)
         arrays = {f"{name}/{part}": getattr(outcome, part) for name, outcome in predictions.items()
-                  for part in ("runs", "target", "subjects", "sittings")}
+                  for part in ("runs", "target", "subjects", "sittings", "place") if getattr(outcome, part) is not None}
         path = self.folder / "predictions.npz"
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         with unfinished.open("wb") as file:
@@ -258,6 +269,7 @@ def load_predictions(folder: Path, labels: tuple[str, ...]) -> dict[str, Outcome
         with np.load(path, allow_pickle=False) as stored:
             names = dict.fromkeys(key.rpartition("/")[0] for key in stored.files)
             return {name: Outcome(stored[f"{name}/runs"], stored[f"{name}/target"], stored[f"{name}/subjects"], labels,
-                                  stored[f"{name}/sittings"]) for name in names}
+                                  stored[f"{name}/sittings"],
+                                  stored[f"{name}/place"] if f"{name}/place" in stored.files else None) for name in names}
     except (OSError, ValueError, KeyError) as e:
         raise DataError(f"{path} cannot be read ({e}); run `nociband evaluate` again, finished jobs are kept") from e

@@ -45,6 +45,8 @@ METRICS: Mapping[str, Metric] = {
     "specificity": Metric("classes", "Specificity", "higher", "no window of another class"),
     "auroc": Metric("classes", "AUROC", "higher", "needs windows of two classes"),
     "auroc_within_subject": Metric("classes", "AUROC within subjects", "higher", "no person has windows of two classes"),
+    "auroc_same_time": Metric("classes", "AUROC at the same time", "higher",
+                              "the time in the sitting is not known, or no two people differ in class at the same time"),
     "kappa": Metric("classes", "Cohen's kappa", "higher", "truth and prediction are one class throughout"),
     "ece": Metric("classes", "Expected calibration error", "lower", "no windows"),
     "brier": Metric("classes", "Brier score", "lower", "no windows"),
@@ -64,9 +66,10 @@ METRICS: Mapping[str, Metric] = {
 class Outcome:
     """Out-of-fold outputs of one model: runs float64 (seeds, n, classes) probabilities or (seeds, n) scores, rows as in target.
 
-    target: int64 classes or float64 scores (n,); subjects, sittings: str (n,). `labels` empty: a score; of two classes the last
-    is the positive one. A run that is not finite makes every metric None with a reason. Raises ModelError when parts do not
-    fit each other, when probabilities are none, or when a target is not finite.
+    target: int64 classes or float64 scores (n,); subjects, sittings: str (n,); place: int64 (n,), the number of the window in its
+    sitting, None where time is not known. `labels` empty: a score; of two classes the last is the positive one. A run that is
+    not finite makes every metric None with a reason. Raises ModelError when parts do not fit each other, when probabilities are
+    none, or when a target is not finite.
     """
 
     runs: np.ndarray
@@ -74,6 +77,7 @@ class Outcome:
     subjects: np.ndarray
     labels: tuple[str, ...] = ()
     sittings: np.ndarray | None = None
+    place: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         target, n = np.asarray(self.target), len(self.target)
@@ -85,8 +89,8 @@ class Outcome:
         if runs.ndim != len(shape) + 1 or runs.shape[1:] != shape or not len(runs) or not n:
             raise ModelError(f"outputs of shape {runs.shape} where (seeds, {', '.join(map(str, shape))}) with one seed and one "
                              "window or more belongs")
-        if len(self.subjects) != n or (self.sittings is not None and len(self.sittings) != n):
-            raise ModelError(f"{n} targets need as many subjects and sittings")
+        if len(self.subjects) != n or any(part is not None and len(part) != n for part in (self.sittings, self.place)):
+            raise ModelError(f"{n} targets need as many subjects, sittings and places")
         if not np.isfinite(target).all():
             raise ModelError(f"{int((~np.isfinite(target)).sum())} targets are not finite: leave those windows out")
         if self.labels:
@@ -122,15 +126,15 @@ class Outcome:
 
     def where(self, rows: np.ndarray) -> Outcome:
         """The windows of a mask or an index array."""
-        sittings = None if self.sittings is None else self.sittings[rows]
-        return Outcome(self.runs[:, rows], self.target[rows], self.subjects[rows], self.labels, sittings)
+        sittings, place = (None if part is None else part[rows] for part in (self.sittings, self.place))
+        return Outcome(self.runs[:, rows], self.target[rows], self.subjects[rows], self.labels, sittings, place)
 
     @cached_property
     def sums(self) -> tuple[ClassSums | ScoreSums | None, ...]:
         """Sums a person, of each run; None for a run that is not finite."""
-        kind = ClassSums if self.labels else ScoreSums
-        return tuple(kind(run, self.target, self.person, len(self.people)) if np.isfinite(run).all() else None
-                     for run in self.runs)
+        people = len(self.people)
+        return tuple(None if not np.isfinite(run).all() else ClassSums(run, self.target, self.person, people, self.place)
+                     if self.labels else ScoreSums(run, self.target, self.person, people) for run in self.runs)
 
 
 def _check_classes(runs: np.ndarray, target: np.ndarray, classes: int) -> None:
@@ -148,8 +152,9 @@ def _check_classes(runs: np.ndarray, target: np.ndarray, classes: int) -> None:
 class ClassSums:
     """What the metrics of classes need of each person, for one run."""
 
-    def __init__(self, run: np.ndarray, target: np.ndarray, person: np.ndarray, people: int) -> None:
-        classes = run.shape[1]
+    def __init__(self, run: np.ndarray, target: np.ndarray, person: np.ndarray, people: int,
+                 place: np.ndarray | None = None) -> None:
+        classes, self._place = run.shape[1], place
         predicted, top = run.argmax(axis=1), run.max(axis=1)
         self._scores, self._target, self._person, self.classes = run, target, person, classes
         self.counts = formulas.confusion_by(person, target, predicted, people, classes)
@@ -161,17 +166,30 @@ class ClassSums:
         kept = (np.ones_like(top), top, predicted == target)
         self.bins = np.stack([np.bincount(person * BINS + bins, part, people * BINS).reshape(people, BINS) for part in kept])
 
+    @property
+    def _against_the_rest(self) -> range:
+        """The classes whose areas are averaged; of two classes, the last alone."""
+        return range(self.classes) if self.classes > 2 else range(1, 2)
+
     @cached_property
     def wins(self) -> tuple[np.ndarray, ...]:
-        """(people, people) pair wins of each class against the rest; of two classes, of the last alone."""
-        which = range(self.classes) if self.classes > 2 else (1,)
+        """(people, people) pair wins of each class against the rest."""
         people = len(self.windows)
-        return tuple(formulas.pair_wins(self._scores[:, k], self._target == k, self._person, people) for k in which)
+        return tuple(formulas.pair_wins(self._scores[:, k], self._target == k, self._person, people)
+                     for k in self._against_the_rest)
+
+    @cached_property
+    def wins_at_same_time(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """(people, people) pair wins, and pairs, of each class against the rest among windows of the same place."""
+        people, place = len(self.windows), self._place
+        return () if place is None else tuple(
+            formulas.pair_wins_within(self._scores[:, k], self._target == k, self._person, place, people)
+            for k in self._against_the_rest)
 
     def at(self, weights: np.ndarray, name: str) -> np.ndarray:
         """float64 (samples,): the metric when each person is there `weights` (samples, people) times; NaN where undefined."""
-        if name in ("auroc", "auroc_within_subject"):
-            return self._auroc(weights) if name == "auroc" else self._within(weights)
+        if name.startswith("auroc"):
+            return {"auroc": self._auroc, "auroc_within_subject": self._within, "auroc_same_time": self._same_time}[name](weights)
         if name == "brier":
             return ratio(weights @ self.squares, weights @ self.windows)
         if name == "ece":
@@ -187,10 +205,15 @@ class ClassSums:
         weights = weights.astype(float)
         positive = weights @ self.positives
         negative = (weights @ self.windows)[:, None] - positive
-        columns = range(self.classes) if self.classes > 2 else (1,)
         areas = [ratio(((weights @ wins) * weights).sum(axis=1), positive[:, k] * negative[:, k])
-                 for k, wins in zip(columns, self.wins, strict=True)]
+                 for k, wins in zip(self._against_the_rest, self.wins, strict=True)]
         return mean_defined(np.stack(areas, axis=1))
+
+    def _same_time(self, weights: np.ndarray) -> np.ndarray:
+        weights = weights.astype(float)
+        areas = [ratio(((weights @ wins) * weights).sum(axis=1), ((weights @ pairs) * weights).sum(axis=1))
+                 for wins, pairs in self.wins_at_same_time]
+        return mean_defined(np.stack(areas, axis=1)) if areas else np.full(len(weights), np.nan)
 
     def _within(self, weights: np.ndarray) -> np.ndarray:
         return _mean_over_people(self._auroc(np.eye(len(self.windows))), weights)

@@ -99,6 +99,23 @@ def pair_wins(score: np.ndarray, positive: np.ndarray, person: np.ndarray, peopl
     return wins
 
 
+def pair_wins_within(score: np.ndarray, positive: np.ndarray, person: np.ndarray, stratum: np.ndarray,
+                     people: int) -> tuple[np.ndarray, np.ndarray]:
+    """`pair_wins` counted within strata alone, and how many pairs there are: both float64 (people, people).
+
+    The stratified AUROC (Janes and Pepe 2008, Biometrics 64) compares like with like: what the stratum itself tells is worth 0.5.
+    """
+    wins, pairs = np.zeros((people, people)), np.zeros((people, people))
+    for one in np.unique(stratum):
+        rows = stratum == one
+        own, score_, who = positive[rows], score[rows], person[rows]
+        better = np.sign(score_[own][:, None] - score_[~own][None, :]) / 2 + 0.5
+        at = (who[own][:, None], who[~own][None, :])
+        np.add.at(wins, at, better)
+        np.add.at(pairs, at, 1.0)
+    return wins, pairs
+
+
 def score_sums(estimate: np.ndarray, truth: np.ndarray, person: np.ndarray, people: int) -> np.ndarray:
     """float64 (people, 7): n, sum x, sum y, sum xx, sum yy, sum xy, sum |x - y|, with x the estimate and y the truth.
 
