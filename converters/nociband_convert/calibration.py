@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from nociband.errors import ModelError
-from nociband.models.s0 import INPUT_LIMIT, LstmStep
+from nociband.models.s0 import LstmStep
 from nociband_convert.source import Trained
 from nociband_convert.to_c import BRANCHES, branch_slice
 
@@ -44,7 +44,7 @@ def calibrate(trained: Trained) -> Calibration:
         hs, cs = _trajectories(step, every[:, :, columns])
         limits[branch] = _cell_limit(branch, float(np.abs(cs).max()))
         hs, cs = hs[:len(train)], cs[:len(train)]
-        inputs[branch] = _step_rows(rng, train[:, :, columns], hs, cs)
+        inputs[branch] = _step_rows(rng, train[:, :, columns], hs, cs, trained.network.config.input_limit)
         inputs["head"][f"hs_{branch}"] = _with_ends(hs[:, 1:], 1.0)
     chosen = rng.permutation(len(train))[:HEAD_WINDOWS]
     ends = [len(train), len(train) + 1]  # appended by _with_ends
@@ -79,10 +79,11 @@ def _with_ends(rows: np.ndarray, limit: float) -> np.ndarray:
     return np.concatenate([rows, ends]).astype(np.float32)
 
 
-def _step_rows(rng: np.random.Generator, x: np.ndarray, hs: np.ndarray, cs: np.ndarray) -> dict[str, np.ndarray]:
+def _step_rows(rng: np.random.Generator, x: np.ndarray, hs: np.ndarray, cs: np.ndarray,
+               input_limit: float) -> dict[str, np.ndarray]:
     """Rows of (x[t], h[t], c[t]) at random, and the extreme ones."""
     flat = {"x": x.reshape(-1, x.shape[2]), "h": hs[:, :-1].reshape(-1, hs.shape[2]), "c": cs[:, :-1].reshape(-1, cs.shape[2])}
     extreme = [np.abs(v).max(1).argsort(kind="stable")[-100:] for v in flat.values()]
     chosen = np.concatenate([rng.permutation(len(flat["x"]))[:STEP_ROWS], *extreme])
-    limits = {"x": INPUT_LIMIT, "h": 1.0, "c": float(np.abs(flat["c"]).max())}
+    limits = {"x": input_limit, "h": 1.0, "c": float(np.abs(flat["c"]).max())}
     return {k: _with_ends(v[chosen], limits[k]) for k, v in flat.items()}

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from nociband.errors import ModelError
-from nociband.models.s0 import INPUT_LIMIT, S0, S0Config
+from nociband.models.s0 import S0, S0Config
 from nociband.spec import SPEC
 
 TRAIN_WINDOWS_MIN = 16
@@ -41,7 +41,8 @@ class Trained:
     def normalised(self, windows: np.ndarray) -> np.ndarray:
         """Relative windows as the network takes them: float32, in standard deviations, clamped."""
         units = windows / 2.0 ** np.array([f.q for f in SPEC.model_inputs])
-        return np.clip(units / self.std, -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32)
+        limit = self.network.config.input_limit
+        return np.clip(units / self.std, -limit, limit).astype(np.float32)
 
 
 def load(folder: Path) -> Trained:

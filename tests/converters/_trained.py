@@ -34,16 +34,16 @@ def made_windows(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(units * 2**15) / 2**15, classes
 
 
-def write(folder: Path, epochs: int = 4) -> Path:
+def write(folder: Path, epochs: int = 4, input_limit: float = 8.0) -> Path:
     """Train and write model.pt, training.json and calibration.npz into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     (train, train_classes), (validation, labels) = made_windows(200, 1), made_windows(60, 2)
-    network = S0(S0Config(classes=len(INFO["classes"]), hidden=8))
+    network = S0(S0Config(classes=len(INFO["classes"]), hidden=8, input_limit=input_limit))
     optimiser = torch.optim.AdamW(network.parameters(), 5e-3)
-    x = np.clip(train / (np.array(STD) * 2.0 ** np.array([f.q for f in SPEC.model_inputs])), -8, 8)
+    x = np.clip(train / (np.array(STD) * 2.0 ** np.array([f.q for f in SPEC.model_inputs])), -input_limit, input_limit)
     inputs, targets = torch.from_numpy(x.astype(np.float32)), torch.from_numpy(train_classes)
     for _ in range(epochs):
         for at in range(0, len(inputs), 25):

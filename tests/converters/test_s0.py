@@ -43,6 +43,7 @@ def test_attention_is_the_same_for_a_response_at_another_time(network: S0) -> No
     ({"classes": 1}, "two classes"), ({"hidden": 0}, "hidden"), ({"conv_kernel": 6}, "odd"), ({"conv_kernel": -1}, "odd"),
     ({"eda_inputs": 0, "emg_inputs": 0}, "one branch"), ({"blocks": 0}, "block"), ({"over_time": "flat"}, "eda_steps"),
     ({"over_time": "flat", "eda_steps": 9, "emg_steps": 2, "stride": 3}, "stride"), ({"over_time": "last"}, "pooled or flat"),
+    ({"input_limit": 0.0}, "input_limit"), ({"input_limit": float("inf")}, "input_limit"),
 ])
 def test_impossible_sizes(sizes: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
@@ -93,11 +94,11 @@ def test_every_shape_computes_what_it_promises(config: S0Config) -> None:
     ({"dense": 8}, -(2 * (32 * 8 + 8)) + 2 * (64 - 16) + 3 * (64 - 16)),  # weights and output then see 8 a branch, not 32
     ({"classes": 0}, 2 * (64 + 1)),  # one output in place of three
     ({"emg_inputs": 0}, 4 * 16 * (4 + 16 + 2) + 15 + 2 * 65 + 3 * 32),  # that branch, both weights, its part of the output
-    ({"stride": 3}, 0), ({"dropout": 0.0}, 0),
+    ({"stride": 3}, 0), ({"dropout": 0.0}, 0), ({"input_limit": 3.0}, 0),
 ])
 def test_a_switch_changes_what_it_says(change: dict[str, Any], fewer: int) -> None:
     assert parameters(S0Config()) - parameters(S0Config(**change)) == fewer
-    assert S0Config(**change).on_band == (change == {"dropout": 0.0})
+    assert S0Config(**change).on_band == (set(change) <= {"dropout", "input_limit"})
 
 
 def test_multiply_accumulates_by_hand() -> None:

@@ -13,9 +13,9 @@ import torch
 from _trained import INFO, STD, made_windows, write
 
 from nociband.errors import ModelError
-from nociband.models.s0 import INPUT_LIMIT, S0, S0Config
+from nociband.models.s0 import S0, S0Config
 from nociband.spec import SPEC
-from nociband_convert import source
+from nociband_convert import calibration, source
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,22 @@ def test_reads_what_training_leaves(folder: Path) -> None:
     assert trained.train.shape == (200, 138, 6) and trained.labels.shape == (60,)
 
 
-def test_normalised_windows_are_in_clamped_standard_deviations(folder: Path) -> None:
-    trained = source.load(folder)
-    units = made_windows(200, 1)[0] / 2.0 ** np.array([f.q for f in SPEC.model_inputs]) / np.array(STD)
-    assert np.abs(trained.normalised(trained.train) - np.clip(units, -INPUT_LIMIT, INPUT_LIMIT)).max() < 1e-5
+@pytest.mark.parametrize("limit", [8.0, 3.0])
+def test_inputs_are_clamped_where_the_network_was_trained_to_have_them_clamped(tmp_path: Path, limit: float) -> None:
+    """In floating point, and in the calibration, whose largest x becomes the end of the 16-bit input."""
+    trained = source.load(write(tmp_path / "made", epochs=0, input_limit=limit))
+    units = 4 * made_windows(200, 1)[0] / 2.0 ** np.array([f.q for f in SPEC.model_inputs]) / np.array(STD)
+    assert np.abs(units).max() > limit
+    assert np.abs(trained.normalised(4 * trained.train) - np.clip(units, -limit, limit)).max() < 1e-5
+    rows = calibration.calibrate(trained).inputs
+    assert all(np.abs(rows[branch]["x"]).max() == limit for branch in ("eda", "emg"))
+
+
+def test_a_model_from_before_the_limit_was_a_setting_keeps_the_limit_of_then(folder: Path) -> None:
+    saved = torch.load(folder / "model.pt", weights_only=True)
+    del saved["config"]["input_limit"]
+    torch.save(saved, folder / "model.pt")
+    assert source.load(folder).network.config.input_limit == 8.0
 
 
 @pytest.mark.parametrize(("change", "words"), [

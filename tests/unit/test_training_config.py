@@ -8,7 +8,7 @@ from nociband.errors import ModelError
 from nociband.training.config import PAPER, TrainingConfig, load
 
 CHANGED = TrainingConfig(network="s0_paper", hidden=8, over_time="flat", attention=False, modalities=("emg",), gamma=0.5, batch=7,
-                         learning_rate=2.5e-5, ema=0.99, seed=12, refit=True)
+                         input_limit=3.0, learning_rate=2.5e-5, ema=0.99, seed=12, refit=True)
 
 
 @pytest.mark.parametrize("config", [TrainingConfig(), PAPER, CHANGED])
@@ -32,7 +32,7 @@ def test_what_was_changed_makes_the_run_again():
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("hiden = 3", "unknown training settings hiden; there are: size, hidden"),
+    ("hiden = 3", "unknown training settings hiden; there are: network, hidden"),
     ('hidden = "many"', "hidden is of type int, not 'many'"),
     ("hidden = 3.5", "hidden is of type int"),
     ("hidden = true", "hidden is of type int"),
@@ -43,8 +43,10 @@ def test_what_was_changed_makes_the_run_again():
     ("gamma = nan", "gamma is at least 0"),
     ("dropout = 1.0", "dropout is a share"),
     ("learning_rate = 0.0", "learning_rate"),
+    ("input_limit = 0", "input_limit is above 0"),
+    ("input_limit = inf", "input_limit is above 0 and finite"),
     ("conv_kernel = 4", "conv_kernel is odd"),
-    ('size = "pocket"', "size is device or paper, not 'pocket'"),
+    ('network = "lstm"', "network is s0 or s0_paper or cnn1d, not 'lstm'"),
     ('modalities = ["ecg"]', "modalities are one or both of eda, emg"),
     ("modalities = []", "modalities are one or both"),
     ("time_jitter = 0.6", "time_jitter is at most half a window"),
@@ -64,6 +66,6 @@ def test_a_missing_file(tmp_path):
         load(tmp_path / "none.toml")
 
 
-def test_sizes_take_their_inputs():
+def test_networks_take_their_inputs():
     assert [TrainingConfig().inputs(m) for m in ("eda", "emg")] == ["eda", "emg"]
     assert [PAPER.inputs(m) for m in ("eda", "emg")] == ["eda_descriptors", "emg_descriptors"]

@@ -10,10 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nociband.errors import ModelError  # noqa: E402
-from nociband.models.s0 import INPUT_LIMIT, S0, S0Config  # noqa: E402
+from nociband.models.s0 import S0, S0Config  # noqa: E402
 from nociband.signals import simulator  # noqa: E402
-from nociband.training import augment, baselines, checkpoint, dataset, loop, run, tasks  # noqa: E402
+from nociband.training import augment, baselines, checkpoint, dataset, fitting, loop, run, tasks  # noqa: E402
 from nociband.training.config import load  # noqa: E402
+from nociband.training.examples import Examples, TaskInfo  # noqa: E402
 from nociband.training.losses import focal_loss, score_loss  # noqa: E402
 
 TINY = dataclasses.replace(tasks.PAIN5.hyper, epochs=2, hidden=4, batch=16)
@@ -272,5 +273,25 @@ def test_baselines():
     assert baselines.majority(np.array([0, 2, 2]), 3).tolist() == [2, 2, 2]
 
 
-def test_both_sides_clamp_inputs_alike():
-    assert dataset.INPUT_LIMIT == INPUT_LIMIT
+def test_inputs_are_clamped_at_the_setting_in_training_and_prediction():
+    """Noise cannot take an input past it; a fitted network gives the same answer to whatever lies beyond it."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(TINY, noise=2.0, input_limit=1.5, validation_share=0.0, epochs=1)
+    noisy = augment.batch([torch.zeros(50, 20, 2)], torch.zeros(50), config).inputs[0]
+    assert noisy.max() == 1.5 and noisy.min() == -1.5
+    train = windows_of_two_classes()
+    predictor = fitting.fit(train, TWO, config)
+    assert predictor.model.config.input_limit == 1.5 and np.abs(predictor.units.inputs(train)[0]).max() == np.float32(1.5)
+    beyond = dataclasses.replace(train, inputs={m: x + 100 * np.sign(x) for m, x in train.inputs.items()})
+    further = dataclasses.replace(train, inputs={m: x + 200 * np.sign(x) for m, x in train.inputs.items()})
+    assert np.array_equal(predictor(beyond), predictor(further)) and not np.array_equal(predictor(beyond), predictor(train))
+
+
+TWO = TaskInfo("made", "two", "Two levels", "classes", "pain", True, "made", ("low", "high"), (0.0, 10.0))
+
+
+def windows_of_two_classes() -> Examples:
+    """20 windows of each of two people."""
+    arrays, people = examples(40, 0), np.repeat(["A", "B"], 20)
+    return Examples(dict(zip(("eda", "emg"), arrays.inputs, strict=True)), np.zeros((40, 0)), (), arrays.target, people, people,
+                    np.zeros(40, np.int64))

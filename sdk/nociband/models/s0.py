@@ -19,13 +19,11 @@ zero state, then the head.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-# Inputs are clamped to this many standard deviations, in training as by the 16-bit input of the integer graphs.
-INPUT_LIMIT = 8.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,8 @@ class S0Config:
     score. conv_kernel: odd, in steps. dropout: a probability, in training only, before the first dense layer. blocks: LSTM and
     attention, so many times. dense: units with ReLU a branch after its blocks, 0 for none. over_time: "pooled" (mean and maximum
     side by side) or "flat", which needs eda_steps and emg_steps. stride: frames averaged into one step at the input.
-    attention, weighting: off for ablation (weighting off joins the branches as they are).
+    attention, weighting: off for ablation (weighting off joins the branches as they are). input_limit: inputs are clamped to
+    +- this many standard deviations, in training by nociband.training.fitting, on the band by the 16 bits of the graphs' input.
     """
 
     eda_inputs: int = 2
@@ -53,6 +52,7 @@ class S0Config:
     stride: int = 1
     attention: bool = True
     weighting: bool = True
+    input_limit: float = 8.0
 
     def __post_init__(self) -> None:
         if min(self.eda_inputs, self.emg_inputs, self.classes, self.dense) < 0 or min(self.hidden, self.blocks, self.stride) < 1:
@@ -61,6 +61,8 @@ class S0Config:
             raise ValueError("S0 needs inputs for at least one branch, and two classes or more (0 for a score)")
         if self.conv_kernel < 1 or self.conv_kernel % 2 == 0:
             raise ValueError(f"conv_kernel must be odd, not {self.conv_kernel}: the attention must not shift in time")
+        if not 0 < self.input_limit < inf:
+            raise ValueError(f"input_limit is above 0 and finite, not {self.input_limit}")
         if self.over_time not in ("pooled", "flat"):
             raise ValueError(f"over_time is pooled or flat, not {self.over_time!r}")
         if self.over_time == "flat" and min(self.steps_of(m) for m in self.modalities) < 1:
@@ -88,7 +90,8 @@ class S0Config:
     @property
     def on_band(self) -> bool:
         """Whether the firmware can run it: two branches of one block, pooled, with classes, on every frame."""
-        same = S0Config(self.eda_inputs, self.emg_inputs, self.hidden, self.classes, self.conv_kernel, self.dropout)
+        same = S0Config(self.eda_inputs, self.emg_inputs, self.hidden, self.classes, self.conv_kernel, self.dropout,
+                        input_limit=self.input_limit)
         return self == same and len(self.modalities) == 2 and self.classes > 0
 
     def inputs_of(self, modality: str) -> int:
@@ -197,7 +200,7 @@ class S0(nn.Module):
         return tuple(self.lstm(m)(self._strided(x))[0] for m, x in zip(self.config.modalities, inputs, strict=True))
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """One (B, T, channels) a branch, EDA first, normalised float32 within +-INPUT_LIMIT -> outputs (B, config.outputs)."""
+        """One (B, T, channels) a branch, EDA first, normalised float32 within +-input_limit -> outputs (B, config.outputs)."""
         return self.head(*self.hidden(*inputs))
 
     def _strided(self, x: Tensor) -> Tensor:

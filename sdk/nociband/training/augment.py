@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nociband.models.s0 import INPUT_LIMIT
 from nociband.training.config import TrainingConfig
 
 
@@ -33,7 +32,8 @@ def batch(inputs: list[Tensor], target: Tensor, config: TrainingConfig) -> Batch
     if config.modality_dropout and len(inputs) == 2:
         inputs = _blanked(inputs, config.modality_dropout)
     if config.noise:
-        inputs = [torch.clamp(x + config.noise * torch.randn_like(x), -INPUT_LIMIT, INPUT_LIMIT) for x in inputs]
+        limit = config.input_limit  # noise on a clamped input must not take it where no input of the band can be
+        inputs = [torch.clamp(x + config.noise * torch.randn_like(x), -limit, limit) for x in inputs]
     return _mixed(inputs, target, config.mixup) if config.mixup else Batch(inputs, target)
 
 

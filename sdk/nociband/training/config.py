@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ class TrainingConfig:
     `modalities` switch parts off.
     Loss: `gamma` of the focal loss (0: cross-entropy), `class_weights` by inverse frequency, `label_smoothing`; `score_loss`
     for scores.
-    Data: `jump_reduction` thins frequent classes (nociband.training.imbalance); `noise` is Gaussian, in the inputs' standard
-    deviations; `time_jitter` shifts a window by up to this share of its length; `modality_dropout` is the probability that
-    one of two modalities is blanked; `mixup` the alpha of Beta(alpha, alpha), 0: off.
+    Data: inputs are clamped to +-`input_limit` standard deviations, on the band too; `jump_reduction` thins frequent classes
+    (nociband.training.imbalance); `noise` is Gaussian, in the inputs' standard deviations; `time_jitter` shifts a window by up
+    to this share of its length; `modality_dropout` is the probability that one of two modalities is blanked; `mixup` the alpha
+    of Beta(alpha, alpha), 0: off.
     Optimisation: `schedule` of the learning rate over `epochs`; `ema` decay a step of averaged weights, 0: off; `patience`
     epochs without a better validation loss end the training; `validation_share` of the training people validate, 0: none, all
     `epochs` are run; `refit` trains on all training people for as many epochs as were best. `device` "auto" is a GPU if there
@@ -58,6 +60,7 @@ class TrainingConfig:
     class_weights: bool = False
     label_smoothing: float = 0.0
     score_loss: str = "smooth_l1"
+    input_limit: float = 8.0
     jump_reduction: bool = True
     noise: float = 0.1
     time_jitter: float = 0.0
@@ -88,6 +91,8 @@ class TrainingConfig:
                 raise ModelError(f"{name} is at least {least:g}, not {getattr(self, name)}")
         if not self.learning_rate > 0 or not self.clip_norm > 0:
             raise ModelError("learning_rate and clip_norm are above 0")
+        if not 0 < self.input_limit < inf:
+            raise ModelError(f"input_limit is above 0 and finite, not {self.input_limit}")
         if self.conv_kernel % 2 == 0:
             raise ModelError(f"conv_kernel is odd, not {self.conv_kernel}: the attention must not shift in time")
         if not self.modalities or not set(self.modalities) <= set(MODALITIES):

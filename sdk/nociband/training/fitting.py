@@ -17,7 +17,7 @@ from torch import nn
 
 from nociband.errors import ModelError
 from nociband.models.cnn1d import Cnn1dConfig
-from nociband.models.s0 import INPUT_LIMIT, S0Config, multiply_accumulates, parameters
+from nociband.models.s0 import S0Config, multiply_accumulates, parameters
 from nociband.training import checkpoint, loop
 from nociband.training.checkpoint import Epoch
 from nociband.training.config import TrainingConfig
@@ -29,17 +29,18 @@ from nociband.training.split import validation_people
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """How Examples become a network's arrays. `scale` float64 (C,) by input, which is divided by it; a score is taken as
-    (score - `centre`) / `spread`."""
+    """How Examples become a network's arrays. `scale` float64 (C,) by input, which is divided by it and clamped to
+    +-`limit`; a score is taken as (score - `centre`) / `spread`."""
 
     modalities: tuple[str, ...]
     scale: Mapping[str, np.ndarray]
+    limit: float
     centre: float = 0.0
     spread: float = 1.0
 
     def inputs(self, examples: Examples) -> tuple[np.ndarray, ...]:
-        """float32 (n, T, C) a branch, within +-INPUT_LIMIT."""
-        return tuple(np.clip(_sequences(examples, m) / self.scale[m], -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32)
+        """float32 (n, T, C) a branch, within +-`limit`."""
+        return tuple(np.clip(_sequences(examples, m) / self.scale[m], -self.limit, self.limit).astype(np.float32)
                      for m in self.modalities)
 
     def arrays(self, examples: Examples, task: TaskInfo) -> Arrays:
@@ -138,7 +139,7 @@ def network_of(config: TrainingConfig, examples: Examples, task: TaskInfo) -> Ne
         emg_steps=shapes["emg"][1] if "emg" in shapes and config.over_time == "flat" else 0,
         hidden=config.hidden, classes=task.classes, conv_kernel=config.conv_kernel, dropout=config.dropout, blocks=config.blocks,
         dense=config.dense, over_time=config.over_time, stride=config.stride, attention=config.attention,
-        weighting=config.weighting,
+        weighting=config.weighting, input_limit=config.input_limit,
     )
 
 
@@ -163,9 +164,9 @@ def _units(fitted: Examples, task: TaskInfo, config: TrainingConfig, scale: Mapp
     keys = tuple(config.inputs(m) for m in _modalities(config, fitted))
     scale = scale or {key: input_scale(fitted, key) for key in keys}
     if task.kind == "classes":
-        return Units(keys, scale)
+        return Units(keys, scale, config.input_limit)
     spread = float(np.std(fitted.target))
-    return Units(keys, scale, float(np.mean(fitted.target)), spread if spread > 0 else 1.0)
+    return Units(keys, scale, config.input_limit, float(np.mean(fitted.target)), spread if spread > 0 else 1.0)
 
 
 def input_scale(examples: Examples, key: str) -> np.ndarray:
