@@ -76,10 +76,11 @@ class DatasetInfo:
         return import_module(self.module)
 
 
-def _biovid(part: str, title: str, people: int, aliases: tuple[str, ...] = ()) -> DatasetInfo:
+def _biovid(part: str, title: str, people: int, tasks: tuple[str, ...] = (),
+            aliases: tuple[str, ...] = ()) -> DatasetInfo:
     return DatasetInfo(
         name=f"biovid_{part.lower()}", title=f"BioVid Heat Pain, part {part}: {title}", folder="biovid", people=people,
-        licence="non-commercial research, by agreement", access="registered", tasks=("pain5", "no_pain_severe"),
+        licence="non-commercial research, by agreement", access="registered", tasks=tasks,
         module="nociband.signals.biovid", options={"part": part}, aliases=aliases,
         citation="Walter et al. 2013, The BioVid Heat Pain Database, IEEE CYBCO, doi:10.1109/CYBConf.2013.6617456",
         signals="GSR, ECG, EMG of trapezius, corrugator and zygomaticus, 512 Hz, 5.5 s a stimulus")
@@ -113,7 +114,7 @@ ALL = (
         signals="wrist EDA 4 Hz, temperature 4 Hz, heart rate 1 Hz, acceleration 32 Hz of some",
         citation="Iqbal et al. 2022, Sensors 22(21):8135, doi:10.3390/s22218135",
         obtain="`nociband data get stress_predict`", markers=("Raw_data/S*",)),
-    _biovid("A", "four heat levels and baseline", 87, ("biovid",)),
+    _biovid("A", "four heat levels and baseline", 87, ("pain5", "pain_or_not"), ("biovid",)),
     _biovid("B", "as part A, with electrodes on the face", 86),
     DatasetInfo(
         name="xite", title="X-ITE: heat and electrical pain, phasic and tonic, three intensities", folder="xite", people=134,
@@ -124,18 +125,18 @@ ALL = (
                  "J. Vis. Exp. 146:e59057, doi:10.3791/59057"),
     DatasetInfo(
         name="painmonit", title="PainMonit PMED: heat pain in the laboratory", folder="painmonit", people=55,
-        licence="research, by agreement", access="registered", module="nociband.signals.painmonit", tasks=("heat_pain", "covas"),
+        licence="research, by agreement", access="registered", module="nociband.signals.painmonit", tasks=("pain6",),
         signals="two EDA, ECG, EMG, BVP, respiration, heater temperature, continuous rating (CoVAS), 250 Hz",
         citation="Gouverneur et al. 2024, Scientific Data 11:1051, doi:10.1038/s41597-024-03878-w"),
     DatasetInfo(
         name="painmonit_pmcd", title="PainMonit PMCD: pain during physiotherapy", folder="painmonit", people=49,
         licence="research, by agreement", access="registered", module="nociband.signals.painmonit",
-        options={"part": "PMCD"}, tasks=("clinical_pain",),
+        options={"part": "PMCD"}, tasks=(),
         signals="two EDA, two BVP, EMG, skin temperature, respiration, grip",
         citation="Gouverneur et al. 2024, Scientific Data 11:1051, doi:10.1038/s41597-024-03878-w"),
     DatasetInfo(
         name="ai4pain", title="AI4Pain challenge: electrical pain on hand or arm, none / low / high", folder="ai4pain", people=65,
-        licence="by the challenge's agreement", access="registered", module="nociband.signals.ai4pain", tasks=("pain3",),
+        licence="by the challenge's agreement", access="registered", module="nociband.signals.ai4pain", tasks=("pain4",),
         signals="EDA, blood volume pulse, respiration and SpO2, 100 Hz, one column a segment",
         citation="Fernandez-Rojas et al. 2024, The AI4Pain Grand Challenge, ACII Workshops; edition 2025: "
                  "https://sites.google.com/view/ai4pain2025"),

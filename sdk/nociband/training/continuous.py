@@ -38,8 +38,11 @@ def examples(recordings: Sequence[Recording], labels: Sequence[str], normalisati
              every_s: float = 10.0) -> Examples:
     """Windows of `window_s` that end every `every_s`; the label is what held for more than half of the window.
 
-    Windows beyond the labelled part are left out, as are recordings without labels. Raises ModelError when nothing is left.
+    Windows beyond the labelled part or without such a label are left out, as are recordings without labels. Raises ModelError
+    when nothing is left.
     """
+    if not (window_s >= STEP_S and every_s >= STEP_S):
+        raise ModelError(f"windows of {window_s:g} s every {every_s:g} s: both are of {STEP_S} s or more")
     if normalisation not in NORMALISATIONS:
         raise ModelError(f"unknown normalisation {normalisation!r}; known: {', '.join(NORMALISATIONS)}")
     parts = [p for r in recordings if r.events and (p := _windows(r, labels, normalisation, window_s, every_s)) is not None]
@@ -63,11 +66,13 @@ def _windows(recording: Recording, labels: Sequence[str], normalisation: str, wi
     state = _state(recording, labels, len(steps))
     size, stride = round(window_s / STEP_S), max(1, round(every_s / STEP_S))
     ends = np.arange(size + WARM_UP_S // STEP_S, len(steps) + 1, stride)
-    ends = ends[[bool((state[e - size:e] >= 0).all()) for e in ends]]
+    held = state[ends[:, None] + np.arange(-size, 0)]
+    shares = np.stack([(held == k).mean(axis=1) for k in range(len(labels))], axis=1)
+    kept = (held >= 0).all(axis=1) & (shares.max(axis=1) > 0.5)
+    ends, shares = ends[kept], shares[kept]
     if not len(ends):
         return None
     at = ends[:, None] + np.arange(-size, 0)
-    shares = np.stack([(state[at] == k).mean(axis=1) for k in range(len(labels))], axis=1)
     who = np.tile([recording.subject, recording.sitting or recording.name], (len(ends), 1))
     return steps[at], shares.argmax(axis=1).astype(np.int64), ends * float(STEP_S), who
 

@@ -28,7 +28,7 @@ def describe(x: np.ndarray, names: Sequence[str] = DESCRIPTORS) -> np.ndarray:
     known = {
         "mean": x.mean(axis=1), "median": median, "minimum": low, "maximum": high, "range": high - low,
         "standard_deviation": x.std(axis=1), "interquartile_range": q3 - q1, "root_mean_square": np.sqrt((x**2).mean(axis=1)),
-        "slope": np.einsum("t,ntc->nc", time, x) / max(float(time @ time), 1.0),
+        "slope": np.einsum("t,ntc->nc", time, x) / (float(time @ time) or 1.0),
         "mean_absolute_difference": _mean_absolute(np.diff(x, axis=1)),
         "mean_absolute_second_difference": _mean_absolute(np.diff(x, 2, axis=1)),
         "last_minus_first": x[:, -tenth:].mean(axis=1) - x[:, :tenth].mean(axis=1),
@@ -41,8 +41,9 @@ def _mean_absolute(x: np.ndarray) -> np.ndarray:
 
 
 def sequence(x: np.ndarray, segments: int) -> np.ndarray:
-    """float64 (n, T, C) to float32 (n, segments, C * 12): the descriptors of consecutive parts of the window."""
-    parts = np.array_split(np.asarray(x, np.float64), segments, axis=1)
+    """float64 (n, T, C) to float32 (n, segments, C * 12): the descriptors of consecutive parts of the window; T parts of a
+    window that is shorter than `segments`."""
+    parts = np.array_split(np.asarray(x, np.float64), min(segments, x.shape[1]), axis=1)
     return np.stack([describe(p).reshape(len(p), -1) for p in parts], axis=1).astype(np.float32)
 
 
@@ -59,6 +60,7 @@ def responses(phasic: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """
     out = np.zeros((len(phasic), 3))
     for i, row in enumerate(np.asarray(phasic, np.float64)):
+        row = row[np.r_[True, np.diff(row) != 0]]  # quantised values rise in steps: a flat one on the way is no end of a rise
         turns = np.flatnonzero(np.diff(np.sign(np.diff(row))) != 0) + 1
         rises = np.diff(row[np.concatenate([[0], turns, [len(row) - 1]])])
         rises = rises[rises >= SCR_MIN_USIEMENS]

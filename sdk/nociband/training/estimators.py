@@ -53,7 +53,7 @@ class Classical:
 
     def fit(self, train: Examples, task: TaskInfo, seed: int, settings: Settings) -> Predictor:
         """Fit on the plain windows. Raises ModelError when a class is missing or nothing is known of any window."""
-        plain = train.plain()
+        plain, settings = train.plain(), self._settings(settings)
         if task.kind == "classes" and (seen := len(np.unique(plain.target))) < task.classes:
             raise ModelError(f"{self.name}: only {seen} of {task.classes} classes stand in the training windows")
         x = self.inputs(plain)
@@ -64,6 +64,11 @@ class Classical:
             warnings.simplefilter("ignore", category=UserWarning)  # a feature that is nowhere known is dropped by the imputer
             model.fit(x, plain.target)
         return Fitted(model, task, self.inputs)
+
+    def _settings(self, settings: Settings) -> Settings:
+        if strange := sorted(set(settings) - set(self.grid[0])):
+            raise ModelError(f"{self.name}: unknown settings {', '.join(strange)}; known: {', '.join(self.grid[0]) or 'none'}")
+        return {**self.grid[0], **settings}
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,8 @@ def _svm(task: TaskInfo, seed: int, settings: Settings, train: Examples) -> Base
     """RBF kernel; its probabilities come from a sigmoid fitted on inner folds of people (Platt 1999)."""
     if task.kind == "score":
         return _prepared(SVR(C=settings["C"] * (task.score_range[1] - task.score_range[0])))
+    if len(train.people) < 2:
+        raise ModelError("svm: its probabilities need two people or more to train on")
     by_person = GroupKFold(min(_CALIBRATION_FOLDS, len(train.people)))
     folds = list(by_person.split(train.features, train.target, train.subjects))
     machine = _prepared(SVC(C=settings["C"], class_weight="balanced"))
@@ -124,14 +131,19 @@ def _clock(task: TaskInfo, seed: int, settings: Settings, train: Examples) -> Ba
 def _elapsed(examples: Examples) -> np.ndarray:
     """Time of the sitting and the number of the window in it, (n, 2): all that a clock on the wall knows."""
     number = np.zeros(len(examples))
-    for sitting in np.unique(examples.sittings):
-        rows = np.flatnonzero((examples.sittings == sitting) & (examples.draw == 0))
+    for person, sitting in sorted(set(zip(examples.subjects.tolist(), examples.sittings.tolist(), strict=True))):
+        mine = (examples.subjects == person) & (examples.sittings == sitting)
+        rows = np.flatnonzero(mine & (examples.draw == 0))
         number[rows[np.argsort(examples.elapsed_s[rows], kind="stable")]] = np.arange(len(rows))
     return np.stack([examples.elapsed_s, np.where(np.isfinite(examples.elapsed_s), number, np.nan)], axis=1)
 
 
+def _nothing(examples: Examples) -> np.ndarray:
+    return np.zeros((len(examples), 1))
+
+
 CLASSICAL: dict[str, Classical] = {e.name: e for e in (
-    Classical("majority", _majority, ({},)),
+    Classical("majority", _majority, ({},), inputs=_nothing),
     Classical("logreg", _linear, _INVERSE_PENALTIES),
     Classical("random_forest", _forest, ({"min_samples_leaf": 3}, {"min_samples_leaf": 10}), seeded=True),
     Classical("svm", _svm, ({"C": 1.0}, {"C": 0.1}, {"C": 10.0})),

@@ -6,14 +6,17 @@ nociband.evaluation. Tasks on stimuli stand in nociband.training.tasks, the othe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nociband.errors import ModelError
-from nociband.signals import shock_trials, stress_predict
+from nociband.signals import shock_trials, stress_predict, xite
 from nociband.training import continuous, shocks, tasks, windowed
 from nociband.training.dataset import Draws
 from nociband.training.examples import Examples, TaskInfo
@@ -35,6 +38,10 @@ HIGH_LOW = TaskInfo("shock_trials", "high_low", "A high or a low shock, from one
 PAIN_VAS = TaskInfo("shock_trials", "pain_vas", "Mean rated intensity of a kind of shock, from one skin conductance response",
                     "score", "pain", False, "amplitudes by trial, no signal; the rating is a person's mean for a kind of shock",
                     score_range=shock_trials.VAS, score_unit="VAS 0-100")
+# What `load_examples` takes beside a normalisation, by kind of task.
+_AUGMENTED = ("carrier_seeds", "copies", "jitter_s")
+_OPTIONS = {"stress_predict": ("window_s", "every_s"), "shock_trials": (),
+            "synthetic": (*_AUGMENTED, "people", "seconds", "seed")}
 _OTHERS = {(info.dataset, info.task): info for info in (STRESS, HIGH_LOW, PAIN_VAS)}
 
 
@@ -56,50 +63,49 @@ def load_examples(dataset: str, task: str, data: Path | None = None, normalisati
 
     Raises ModelError for a task or an option that does not exist, DataError when the data are missing or damaged.
     """
-    how = normalisation or default_normalisation(dataset)
-    try:
-        if (dataset, task) in _OTHERS:
-            info = _OTHERS[dataset, task]
-            everyone, examples = (_stress if dataset == "stress_predict" else _shocks)(info, data, how, **window)
-            reason = "no labels" if dataset == "stress_predict" else "no usable response"
-        else:
-            info, everyone, examples = _stimuli(_find(dataset, task), data, how, **window)
-            reason = "no usable window"
-    except TypeError as e:
-        if "argument" not in str(e):
-            raise
-        raise ModelError(f"{dataset} {task}: an unknown window option ({e}); there are: {load_examples.__doc__}") from e
-    return Loaded(info, examples, {person: reason for person in everyone if person not in set(examples.people)})
-
-
-def _find(dataset: str, task: str) -> tasks.Task:
-    if (dataset, task) not in tasks.TASKS:
+    if (dataset, task) not in known():
         raise ModelError(f"no task {task!r} on data set {dataset!r}; there are: {', '.join(f'{d} {t}' for d, t in known())}")
-    return tasks.TASKS[dataset, task]
+    options = _OPTIONS.get(dataset, _AUGMENTED)
+    if strange := sorted(set(window) - set(options)):
+        raise ModelError(f"{dataset} {task}: unknown window options {', '.join(strange)}; "
+                         f"there are: {', '.join(options) or 'none'}")
+    how = normalisation or default_normalisation(dataset)
+    load = {"stress_predict": _stress, "shock_trials": _shocks}.get(dataset, _stimuli)
+    info = _OTHERS[dataset, task] if (dataset, task) in _OTHERS else tasks.find(task, dataset).info
+    everyone, examples = load(info, data, how, **window)
+    here = set(examples.people)
+    return Loaded(info, examples, {person: reason for person, reason in everyone.items() if person not in here})
 
 
-def _stimuli(task: tasks.Task, data: Path | None, normalisation: str, carrier_seeds: tuple[int, ...] = (0,), copies: int = 1,
-             jitter_s: float = 0.0, **made: Any) -> tuple[TaskInfo, tuple[str, ...], Examples]:
+def _stimuli(info: TaskInfo, data: Path | None, normalisation: str, carrier_seeds: tuple[int, ...] = (0,), copies: int = 1,
+             jitter_s: float = 0.0, **made: Any) -> tuple[dict[str, str], Examples]:
     draws = Draws(tuple(carrier_seeds), copies, jitter_s)
-    everyone, cuts = _cuts(task.dataset, task.name, data, draws, tuple(sorted(made.items())))
-    return task.info, everyone, windowed.examples(cuts, normalisation)
+    # Without a folder, the environment says where the data are.
+    place = data if data is not None else os.environ.get("NOCIBAND_DATA")
+    everyone, cuts = _cuts(info.dataset, info.task, data, place, draws, tuple(sorted(made.items())))
+    return everyone, windowed.examples(cuts, normalisation)
 
 
 @lru_cache(maxsize=1)
-def _cuts(dataset: str, name: str, data: Path | None, draws: Draws,
-          made: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, ...], list[windowed.Cut]]:
+def _cuts(dataset: str, name: str, data: Path | None, place: Path | str | None, draws: Draws,
+          made: tuple[tuple[str, Any], ...]) -> tuple[dict[str, str], list[windowed.Cut]]:
     """People and windows, kept so that another normalisation of the same windows need not go through the DSP again."""
     task = tasks.find(name, dataset)
     recordings = tasks.recordings(task, data, **dict(made))
-    return tuple(r.subject for r in recordings), windowed.cut(recordings, task, draws)
+    # X-ITE is given without people who lack a sub-dataset's stimuli.
+    people = xite.people(data) if dataset == "xite" else [r.subject for r in recordings]
+    return dict.fromkeys(people, "no usable window"), windowed.cut(recordings, task, draws)
 
 
 def _stress(info: TaskInfo, data: Path | None, normalisation: str, window_s: float = 120.0,
-            every_s: float = 10.0) -> tuple[tuple[str, ...], Examples]:
+            every_s: float = 10.0) -> tuple[dict[str, str], Examples]:
     recordings = stress_predict.load(data)
-    return tuple(r.subject for r in recordings), continuous.examples(recordings, info.labels, normalisation, window_s, every_s)
+    everyone = {r.subject: "no window with a label" if r.events else "no labels" for r in recordings}
+    return everyone, continuous.examples(recordings, info.labels, normalisation, window_s, every_s)
 
 
-def _shocks(info: TaskInfo, data: Path | None, normalisation: str) -> tuple[tuple[str, ...], Examples]:
+def _shocks(info: TaskInfo, data: Path | None, normalisation: str) -> tuple[dict[str, str], Examples]:
     trials = shock_trials.load(data)
-    return trials.people, shocks.examples(trials, info.task, normalisation)
+    answered = set(trials.subject[(trials.condition == "self") & np.isfinite(trials.scr)].tolist())
+    everyone = {person: "no rating" if person in answered else "no usable response" for person in trials.people}
+    return everyone, shocks.examples(trials, info.task, normalisation)

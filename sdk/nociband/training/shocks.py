@@ -31,15 +31,17 @@ def examples(trials: Trials, target: str, normalisation: str = "zscore") -> Exam
         raise ModelError(f"the shock trials come without their order in time, so {normalisation!r} cannot be computed; "
                          f"there are: {', '.join(NORMALISATIONS)}")
     goal = _goal(trials, target)
-    rows = (trials.condition == "self") & np.isfinite(trials.scr) & np.isfinite(goal)
-    subjects, goal = trials.subject[rows], goal[rows]
-    size = np.sqrt(trials.scr[rows])  # amplitudes are skewed; the root is the field's usual transform (Dawson et al. 2007)
+    usable = (trials.condition == "self") & np.isfinite(trials.scr)
+    rated = np.isfinite(goal[usable])  # a trial without a rating is not asked about, but the person's scale knows it
+    subjects, goal = trials.subject[usable], goal[usable][rated]
+    size = np.sqrt(trials.scr[usable])  # amplitudes are skewed; the root is the field's usual transform (Dawson et al. 2007)
     own = np.zeros(len(size))
     rank = np.zeros(len(size))
     for person in np.unique(subjects):
         mine = subjects == person
         own[mine] = (size[mine] - size[mine].mean()) / max(float(size[mine].std()), 1e-3)
         rank[mine] = (rankdata(size[mine]) - 0.5) / mine.sum() - 0.5
+    subjects, size, own, rank = subjects[rated], size[rated], own[rated], rank[rated]
     x = np.stack([size, np.zeros(len(size))] if normalisation == "none" else [own, 4 * rank], axis=1)
     columns = [size] if normalisation == "none" else [size, own, rank]
     return Examples(

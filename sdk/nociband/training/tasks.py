@@ -6,13 +6,14 @@ A Task names everything that ends up in the manifest; `recordings` gives nociban
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nociband.errors import ModelError
 from nociband.signals import Recording, ai4pain, biovid, fmov, painmonit, simulator, xite
 from nociband.signals.front_end import EMG_SITES
+from nociband.signals.xite_tables import NO_PAIN
 from nociband.training.config import TrainingConfig
 from nociband.training.examples import TaskInfo
 
@@ -108,5 +109,11 @@ def recordings(task: Task, root: str | Path | None = None, people: int = 48, sec
     if task.dataset == "synthetic":
         return [simulator.simulate(seconds, seed, f"T{k:03d}") for k in range(people)]
     if task.dataset == "xite":
-        return xite.select(xite.load(root), task.name)
+        return [_long_enough(r, task) for r in xite.select(xite.load(root), task.name)]
     return {"fmov": fmov.load, "biovid_a": biovid.load, "painmonit": painmonit.load, "ai4pain": ai4pain.load}[task.dataset](root)
+
+
+def _long_enough(recording: Recording, task: Task) -> Recording:
+    """Without painless times that end before the window: it would end in the next stimulus and bear the wrong label."""
+    events = (e for e in recording.events if e.label != NO_PAIN or e.duration_s >= task.window_end_s)
+    return replace(recording, events=tuple(events))

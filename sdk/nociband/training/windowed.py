@@ -51,8 +51,9 @@ def cut(recordings: Sequence[Recording], task: Task, draws: Draws = PLAIN) -> li
     is moved by up to `draws.jitter_s`.
 
     Left out are windows without a finished baseline, beyond the end, or without a score on the band (electrodes off,
-    saturation). Raises ModelError when nothing is left.
+    saturation). Raises ModelError when nothing is left, or for draws whose first is not the plain window.
     """
+    _check(draws)
     rng = np.random.default_rng(draws.seed)
     cuts: list[Cut] = []
     for seed in draws.carrier_seeds:
@@ -70,13 +71,23 @@ def cut(recordings: Sequence[Recording], task: Task, draws: Draws = PLAIN) -> li
     return sorted(cuts, key=lambda c: c.draw)  # stable: plain windows first, in the order of recordings and events
 
 
+def _check(draws: Draws) -> None:
+    """The plain window has the first carrier, which must be the one that nothing but plain windows would have."""
+    seeds = draws.carrier_seeds
+    if seeds[:1] != PLAIN.carrier_seeds or len(set(seeds)) < len(seeds) or draws.copies < 1 or draws.jitter_s < 0:
+        raise ModelError(f"carrier_seeds {list(seeds)}, copies {draws.copies}, jitter_s {draws.jitter_s:g}: distinct "
+                         "seeds of which the first is 0 (the plain window's), a copy or more, and no negative jitter belong here")
+
+
 def examples(cuts: Sequence[Cut], normalisation: str = "causal") -> Examples:
     """The windows of `cut` with everything that estimators look at. Raises ModelError for an unknown normalisation."""
     if normalisation not in NORMALISATIONS:
         raise ModelError(f"unknown normalisation {normalisation!r}; known: {', '.join(NORMALISATIONS)}")
     x = np.concatenate([normalised(c.frames, c.ends, normalisation) for c in cuts])
     window, names = descriptors.statistics(x, NAMES)
-    scr, scr_names = descriptors.responses(x[:, :, _PHASIC])
+    # A response is counted in uS, whatever the normalisation of the rest.
+    phasic = np.concatenate([normalised(c.frames, c.ends, "none")[:, :, _PHASIC] for c in cuts])
+    scr, scr_names = descriptors.responses(phasic)
     total_eda = (x[:, :, _TONIC] + x[:, :, _PHASIC])[:, :, None]
     each = [len(c.ends) for c in cuts]
     return Examples(
