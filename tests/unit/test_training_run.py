@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from nociband.errors import ModelError  # noqa: E402
 from nociband.models.s0 import S0, S0Config  # noqa: E402
-from nociband.signals import simulator  # noqa: E402
-from nociband.training import augment, baselines, checkpoint, dataset, fitting, loop, run, tasks  # noqa: E402
+from nociband.signals import Channel, simulator  # noqa: E402
+from nociband.training import augment, checkpoint, dataset, fitting, loop, run, tasks, windowed  # noqa: E402
 from nociband.training.config import load  # noqa: E402
 from nociband.training.examples import Examples, TaskInfo  # noqa: E402
 from nociband.training.losses import focal_loss, score_loss  # noqa: E402
@@ -57,26 +57,65 @@ def test_people_are_apart_in_the_record_and_in_the_calibration_windows(recording
     subjects = report["training"]["subjects"]
     everyone = subjects["train"] + subjects["validation"] + subjects["held_out"]
     assert sorted(everyone) == ["P0", "P1", "P2"]
-    held_out = [r for r in recordings if r.subject in subjects["held_out"]]
-    theirs = dataset.build(held_out, tasks.PAIN5, DRAWS).relative
-    plain = dataset.build(held_out, tasks.PAIN5).relative
+    every_window = windowed.examples(windowed.cut(recordings, tasks.PAIN5, DRAWS))
     calibration = np.load(out / "calibration.npz")
-    for window in np.concatenate([calibration["train"], calibration["validation"]]):
-        assert not any(np.array_equal(window, other) for other in np.concatenate([theirs, plain]))
+    assert owners(calibration["train"], every_window) == set(subjects["train"])
+    assert owners(calibration["validation"], every_window) == set(subjects["validation"])
 
 
-def test_a_leak_between_people_is_caught(recordings, monkeypatch):
-    whole = dataset.build
-    monkeypatch.setattr(run.dataset, "build", lambda _, task, draws: whole(recordings, task, draws))  # ignores the selection
-    with pytest.raises(ModelError, match="not in training stands among the training windows"):
-        run.prepare(recordings, tasks.PAIN5, draws=DRAWS)
+def owners(relative: np.ndarray, windows: Examples) -> set[str]:
+    """Whose windows these are, by their content."""
+    eda = (relative / dataset.UNIT)[:, :, windowed.BRANCHES["eda"]].astype(np.float32)
+    found = [windows.subjects[(windows.inputs["eda"] == one).all(axis=(1, 2))] for one in eda]
+    assert all(len(names) for names in found)
+    return {str(name) for names in found for name in names}
+
+
+def test_augmented_copies_are_of_training_people_alone(recordings):
+    data = run.prepare(recordings, tasks.PAIN5, TINY, draws=DRAWS)
+    sides = {"train": data.train, "validation": data.validation, "held_out": data.held_out}
+    assert {name: side.people for name, side in sides.items()} == {n: tuple(p) for n, p in data.split.to_dict().items()}
+    assert len(data.train) == 2 * len(data.train.plain())
+    assert all((sides[name].draw == 0).all() for name in ("validation", "held_out"))
+    assert data.fitted_on.people == {"train": data.split.train, "validation": data.split.validation}
+
+
+def test_who_has_no_usable_window_takes_no_part(recordings):
+    n = recordings[0].channels["eda"].samples.size
+    dead = dataclasses.replace(recordings[0], name="dead", subject="D",
+                               channels=recordings[0].channels | {"eda": Channel(np.zeros(n), 50, "uS")})
+    data = run.prepare([dead, *recordings], tasks.PAIN5, TINY, draws=DRAWS)
+    assert data.excluded == {"D": "no usable window"}
+    assert data.split == run.prepare(recordings, tasks.PAIN5, TINY, draws=DRAWS).split
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"attention": False}, "not of a model for the band"), ({"network": "cnn1d"}, "not of a model for the band"),
+    ({"network": "s0_paper"}, "not of a model for the band"), ({"modalities": ("eda",)}, "not of a model for the band"),
+    ({"refit": True}, "refit leaves nobody"),
+])
+def test_settings_that_the_band_cannot_run_are_refused_before_anything_is_written(recordings, tmp_path, settings, words):
+    with pytest.raises(ModelError, match=words):
+        run.train(recordings, tasks.PAIN5, "x", tmp_path / "x", TINY.with_settings(settings), draws=dataset.PLAIN)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_class_or_a_feature_that_nothing_shows_is_named(recordings):
+    few = [dataclasses.replace(r, events=tuple(e for e in r.events if e.label != "pain 4")) for r in recordings]
+    with pytest.raises(ModelError, match="no training window of pain 4"):
+        run.prepare(few, tasks.PAIN5, TINY, draws=dataset.PLAIN)
+    still = recordings[0].channels["eda"]
+    flat = Channel(np.full(still.samples.size, 2.0), still.rate_hz, still.unit)
+    flats = [dataclasses.replace(r, channels=r.channels | {"eda": flat}) for r in recordings]
+    with pytest.raises(ModelError, match="eda_tonic never moves"):
+        run.prepare(flats, tasks.PAIN5, TINY, draws=dataset.PLAIN)
 
 
 def test_metrics_stand_beside_their_baselines(trained):
     judged = trained[1]["training"]["metrics"]
     assert set(judged) == {"validation", "held_out"}
     for side in judged.values():
-        assert set(side) == {"s0", "logistic_regression", "majority"}
+        assert set(side) == {"s0", "logreg", "majority"}
         for m in side.values():
             low, high = m["balanced_accuracy"]["ci95"]
             assert 0 <= low <= m["balanced_accuracy"]["value"] <= high <= 1 and m["subjects"] == 1
@@ -264,13 +303,6 @@ def test_tensorboard_events_hold_what_the_log_holds(tmp_path):
         assert [e.value for e in events.Scalars(name)] == pytest.approx([getattr(e, name) for e in history])
     with checkpoint.tensorboard(None) as write:
         write(history[0])
-
-
-def test_baselines():
-    train, test = examples(200, 0), examples(100, 1)
-    train_x, test_x = (np.concatenate(side.inputs, axis=2) for side in (train, test))
-    assert np.mean(baselines.logistic_regression(train_x, train.target, test_x, 2) == test.target) > 0.95
-    assert baselines.majority(np.array([0, 2, 2]), 3).tolist() == [2, 2, 2]
 
 
 def test_inputs_are_clamped_at_the_setting_in_training_and_prediction():

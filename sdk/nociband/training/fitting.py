@@ -106,12 +106,11 @@ def fit(train: Examples, task: TaskInfo, config: TrainingConfig, folder: Path | 
     return NetworkPredictor(model, fitted_on.units, task, history)
 
 
-def prepare(train: Examples, task: TaskInfo, config: TrainingConfig, validate: tuple[str, ...] | None = None,
-            scale: Mapping[str, np.ndarray] | None = None) -> Prepared:
+def prepare(train: Examples, task: TaskInfo, config: TrainingConfig, validate: tuple[str, ...] | None = None) -> Prepared:
     """Split by person, even out the classes of those who train, take units from them.
 
-    `validate` names the validation people, () for none; None draws `config.validation_share` of the people by the seed. `scale`
-    replaces the one taken from the training people. Raises ModelError.
+    `validate` names the validation people, () for none; None draws `config.validation_share` of the people by the seed.
+    Raises ModelError.
     """
     if validate is None:
         validate = validation_people(train.people, config.seed, config.validation_share) if config.validation_share else ()
@@ -120,7 +119,7 @@ def prepare(train: Examples, task: TaskInfo, config: TrainingConfig, validate: t
         raise ModelError(f"{len(fitted)} windows to train on and {len(judged)} to validate with: there must be some of both")
     if config.jump_reduction:
         fitted = jump_reduction(fitted, config.seed)
-    units = _units(fitted, task, config, scale)
+    units = _units(fitted, task, config)
     people = {"train": fitted.people, "validation": judged.people}
     if set(people["train"]) & set(validate):
         raise ModelError("a person who validates stands among those who train")
@@ -160,9 +159,9 @@ def preview(prepared: Prepared, config: TrainingConfig) -> Preview:
                    multiply_accumulates(network, steps.get("eda", 0), steps.get("emg", 0)), seconds)
 
 
-def _units(fitted: Examples, task: TaskInfo, config: TrainingConfig, scale: Mapping[str, np.ndarray] | None) -> Units:
+def _units(fitted: Examples, task: TaskInfo, config: TrainingConfig) -> Units:
     keys = tuple(config.inputs(m) for m in _modalities(config, fitted))
-    scale = scale or {key: input_scale(fitted, key) for key in keys}
+    scale = {key: input_scale(fitted, key) for key in keys}
     if task.kind == "classes":
         return Units(keys, scale, config.input_limit)
     spread = float(np.std(fitted.target))

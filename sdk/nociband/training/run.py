@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,114 +19,125 @@ import torch
 
 import nociband
 from nociband.errors import ModelError
-from nociband.models.s0 import S0
+from nociband.models.s0 import S0, S0Config
 from nociband.signals import Recording
-from nociband.spec import SPEC
-from nociband.training import baselines, checkpoint, dataset, fitting, loop, metrics
+from nociband.training import checkpoint, estimators, fitting, loop, metrics, windowed
 from nociband.training.checkpoint import Epoch
 from nociband.training.config import TrainingConfig
-from nociband.training.dataset import AUGMENTED, PLAIN, WindowSet
-from nociband.training.examples import Examples
+from nociband.training.dataset import UNIT, Draws
+from nociband.training.examples import Examples, Predictor
 from nociband.training.split import Split, by_subject
 from nociband.training.tasks import Task
 
+BASELINES = ("logreg", "majority")
 CALIBRATION_WINDOWS = 300
 VERSION = "1.0.0"
 TENSORBOARD = "tensorboard"
 PROTOCOL = "people held out, seen once"
 INTENDED_USE = "Research on recorded signals. Not for diagnosis, treatment or any decision about a person."
-_BRANCHES = {m: [k for k, f in enumerate(SPEC.model_inputs) if f.branch == m] for m in ("eda", "emg")}
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Windows of each side and the scale of the model's input (from training people alone)."""
+    """Windows of each side: `train` with augmented copies, the others as they are judged."""
 
     split: Split
     excluded: dict[str, str]
-    train: WindowSet
-    validation: WindowSet
-    held_out: WindowSet
-    std: np.ndarray
-
-    def examples(self) -> Examples:
-        """Training windows and, as plain ones, those of validation people."""
-        draw = np.repeat([1, 0], [len(self.train), len(self.validation)])
-        return _examples([self.train, self.validation], draw)
-
-    def scale(self) -> dict[str, np.ndarray]:
-        """`std` by modality."""
-        return {m: self.std[columns] for m, columns in _BRANCHES.items()}
+    train: Examples
+    validation: Examples
+    held_out: Examples
+    fitted_on: fitting.Prepared
 
 
-def prepare(recordings: Sequence[Recording], task: Task, split_seed: int = 0, draws: dataset.Draws = AUGMENTED) -> Prepared:
-    """Split by person and cut windows; training windows only are multiplied by `draws`.
+def prepare(recordings: Sequence[Recording], task: Task, config: TrainingConfig, split_seed: int = 0,
+            draws: Draws | None = None) -> Prepared:
+    """Cut windows and split by person; augmented copies (`draws`, else the task's) are of training people alone.
 
     People without a usable window (e.g. a dead EDA channel) are excluded before the split. Raises ModelError when too few
-    people are left.
+    people are left, a class or a feature has nothing to train on, or the settings are not those of a model for the band.
     """
-    plain = dataset.build(recordings, task, PLAIN)
-    usable = set(plain.subjects.tolist())
+    cuts = windowed.cut(recordings, task, draws or task.draws)
+    usable = {c.recording.subject for c in cuts if c.draw == 0}
     excluded = {r.subject: "no usable window" for r in recordings if r.subject not in usable}
     split = by_subject(usable, split_seed)
-    train = dataset.build([r for r in recordings if r.subject in split.train], task, draws)
-    if set(train.subjects.tolist()) - set(split.train):
-        raise ModelError("a window of someone who is not in training stands among the training windows")
-    return Prepared(split, excluded, train, plain.of(split.validation), plain.of(split.held_out), dataset.input_std(train))
+    kept = [c for c in cuts if c.recording.subject in (split.train if c.draw else usable)]
+    examples = windowed.examples(kept)
+    train = examples.of(split.train)
+    _check(train, task)
+    fitted_on = fitting.prepare(examples.of((*split.train, *split.validation)), task.info, config, split.validation)
+    if config.network != "s0" or not (isinstance(fitted_on.network, S0Config) and fitted_on.network.on_band):
+        raise ModelError("these settings are not of a model for the band, which is an s0 of both modalities with one block, "
+                         "pooled, with attention and weighting, on every frame; `nociband evaluate` judges others")
+    return Prepared(split, excluded, train, examples.of(split.validation), examples.of(split.held_out), fitted_on)
+
+
+def _check(train: Examples, task: Task) -> None:
+    """There is something to train on: each class, and each feature in at least half of the people."""
+    if missing := sorted(set(range(len(task.labels))) - set(train.plain().target.tolist())):
+        raise ModelError(f"no training window of {', '.join(task.labels[k] for k in missing)}: more people or longer recordings "
+                         "are needed")
+    people = [train.of([person]) for person in train.people]
+    for modality, columns in windowed.BRANCHES.items():
+        for k, column in enumerate(columns):
+            if 2 * sum(bool(p.inputs[modality][:, :, k].any()) for p in people) < len(people):
+                raise ModelError(f"the feature {windowed.NAMES[column]} never moves in most training people; check the signals")
 
 
 def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, config: TrainingConfig | None = None,
-          split_seed: int = 0, draws: dataset.Draws = AUGMENTED, resume: bool = False, tensorboard: bool = False,
+          split_seed: int = 0, draws: Draws | None = None, resume: bool = False, tensorboard: bool = False,
           on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> dict[str, Any]:
-    """Train, judge and write `out`; returns what is in training.json. `config` replaces the task's own settings.
+    """Train, judge and write `out`; returns what is in training.json. `config` and `draws` replace the task's own.
 
     Raises ModelError and DataError; EnvironmentProblem when `tensorboard` is asked for and not installed.
     """
-    config = config or task.hyper
+    config, draws = config or task.hyper, draws or task.draws
     if config.refit:
         raise ModelError("refit leaves nobody to validate the conversion with; a model for the band is trained without it")
+    data = prepare(recordings, task, config, split_seed, draws)
+    models: dict[str, Predictor] = {n: _baseline(n, data, task, config) for n in BASELINES}
     out.mkdir(parents=True, exist_ok=True)
-    data = prepare(recordings, task, split_seed, draws)
-    fitted_on = _fitted_on(data, task, config)
     with checkpoint.tensorboard(out / TENSORBOARD if tensorboard else None) as write:
         def done(epoch: Epoch) -> None:
             write(epoch)
             on_epoch(epoch)
+        fitted_on = data.fitted_on
         model, history = loop.fit(fitted_on.network, config, fitted_on.train, fitted_on.validation, out, resume, done)
-    if not isinstance(model, S0):
-        raise ModelError(f"a model for the band is an s0, not a {config.network}")
-    judged = _judge(model, fitted_on, task, data, config)
+    assert isinstance(model, S0)
+    models = {"s0": fitting.NetworkPredictor(model, fitted_on.units, task.info, history), **models}
     report = {
         "name": name, "title": task.title, "version": VERSION, "of": task.of, "synthetic": task.synthetic,
         "warning": task.warning,
         "classes": [{"label": label, "value": value} for label, value in zip(task.labels, task.values, strict=True)],
-        "sites": list(task.sites), "std": data.std.tolist(),
-        "training": _account(task, data, config, split_seed, draws, history) | {"metrics": judged},
+        "sites": list(task.sites), "std": _by_feature(fitted_on.units.scale).tolist(),
+        "training": _account(task, data, config, split_seed, draws, history) | {"metrics": _judge(models, data)},
     }
     _write(out, model, config, data, report)
     return json.loads((out / "training.json").read_text("utf-8"))
 
 
 def preview(recordings: Sequence[Recording], task: Task, config: TrainingConfig | None = None, split_seed: int = 0,
-            draws: dataset.Draws = AUGMENTED) -> fitting.Preview:
+            draws: Draws | None = None) -> fitting.Preview:
     """What `train` would do, without doing it; writes nothing."""
     config = config or task.hyper
-    return fitting.preview(_fitted_on(prepare(recordings, task, split_seed, draws), task, config), config)
+    return fitting.preview(prepare(recordings, task, config, split_seed, draws).fitted_on, config)
 
 
-def _fitted_on(data: Prepared, task: Task, config: TrainingConfig) -> fitting.Prepared:
-    return fitting.prepare(data.examples(), task.info, config, data.split.validation, data.scale())
+def _baseline(name: str, data: Prepared, task: Task, config: TrainingConfig) -> Predictor:
+    """What the network must beat, with its usual settings, on hand-made features of the training people's plain windows."""
+    model = estimators.find(name)
+    return model.fit(data.train, task.info, config.seed, model.candidates(task.info)[0])
 
 
-def _examples(sides: Sequence[WindowSet], draw: np.ndarray) -> Examples:
-    """Windows in the features' units, by modality. Each person has one recording."""
-    relative = np.concatenate([s.relative for s in sides]) / dataset.UNIT
-    subjects = np.concatenate([s.subjects for s in sides])
-    return Examples({m: relative[:, :, columns].astype(np.float32) for m, columns in _BRANCHES.items()},
-                    np.zeros((len(subjects), 0)), (), np.concatenate([s.labels for s in sides]), subjects, subjects, draw)
+def _by_feature(parts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Arrays (..., C) of each modality to one float64 (..., 6) in the order of the specification's features."""
+    first = next(iter(parts.values()))
+    joined = np.zeros((*first.shape[:-1], len(windowed.NAMES)))
+    for modality, columns in windowed.BRANCHES.items():
+        joined[..., columns] = parts[modality]
+    return joined
 
 
-def _account(task: Task, data: Prepared, config: TrainingConfig, split_seed: int, draws: dataset.Draws,
+def _account(task: Task, data: Prepared, config: TrainingConfig, split_seed: int, draws: Draws,
              history: list[Epoch]) -> dict[str, Any]:
     """What the manifest says of the training; short, since the band serves it. OUT/config.toml has every setting."""
     return {
@@ -155,26 +166,21 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def _judge(model: S0, fitted_on: fitting.Prepared, task: Task, data: Prepared, config: TrainingConfig) -> dict[str, Any]:
-    """The network and both baselines on validation and held-out people."""
-    classes, report = len(task.labels), {}
-    fit_x, fit_labels = np.concatenate(fitted_on.train.inputs, axis=2), fitted_on.train.target
+def _judge(models: Mapping[str, Predictor], data: Prepared) -> dict[str, Any]:
+    """Each model on validation and held-out people, on plain windows."""
+    report: dict[str, Any] = {}
     for name, side in (("validation", data.validation), ("held_out", data.held_out)):
-        inputs = fitted_on.units.inputs(_examples([side], np.zeros(len(side), np.int64)))
-        with loop.deterministic(config.seed):
-            predictions = {
-                "s0": loop.predict(model, inputs).argmax(axis=1),
-                "logistic_regression": baselines.logistic_regression(fit_x, fit_labels, np.concatenate(inputs, axis=2), classes),
-                "majority": baselines.majority(fit_labels, len(side)),
-            }
-        report[name] = {who: metrics.judge(side.labels, p, side.subjects, classes) for who, p in predictions.items()}
+        report[name] = {}
+        for who, predict in models.items():
+            probability = predict(side)
+            report[name][who] = metrics.judge(side.target, probability.argmax(axis=1), side.subjects, probability.shape[1])
     return report
 
 
 def _write(out: Path, model: S0, config: TrainingConfig, data: Prepared, report: dict[str, Any]) -> None:
     torch.save({"config": model.config.to_dict(), "state_dict": model.state_dict()}, out / "model.pt")
     rows = np.random.default_rng(0).permutation(len(data.train))[:CALIBRATION_WINDOWS]
-    np.savez_compressed(out / "calibration.npz", train=data.train.relative[np.sort(rows)], validation=data.validation.relative,
-                        validation_labels=data.validation.labels)
+    train, validation = (_by_feature(side.inputs) * UNIT for side in (data.train.where(np.sort(rows)), data.validation))
+    np.savez_compressed(out / "calibration.npz", train=train, validation=validation, validation_labels=data.validation.target)
     (out / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     (out / "training.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

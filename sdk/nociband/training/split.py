@@ -1,4 +1,4 @@
-"""Splits by person: nobody's windows stand on two sides. Names in, a Split out; dataset and run select windows by it."""
+"""Splits by person: nobody's windows stand on two sides. Names in, a Split out; run and fitting select windows by it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a model is trained to tell apart: classes, the events that show them, and where the recordings come from.
 
-A Task names everything that ends up in the manifest; `recordings` gives nociband.training.dataset its material.
+A Task names everything that ends up in the manifest; `recordings` gives nociband.training.windowed its material.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from nociband.signals import Recording, ai4pain, biovid, fmov, painmonit, simula
 from nociband.signals.front_end import EMG_SITES
 from nociband.signals.xite_tables import NO_PAIN
 from nociband.training.config import TrainingConfig
+from nociband.training.dataset import Draws
 from nociband.training.examples import TaskInfo
 
 
@@ -23,7 +24,8 @@ class Task:
     """Classes in the order of the model's outputs; `values` on the 0-10 scale, None for what is not pain.
 
     A window is labelled by an event and ends `window_end_s` after the event's onset. `front_end` is what front_end.to_counts
-    needs to take the recordings. `hyper` is what suits the task; how it was chosen stands beside it.
+    needs to take the recordings. `hyper` and `draws` (augmented copies of training windows) are what `nociband train` takes
+    unless told otherwise; how they were chosen stands beside them.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Task:
     sites: tuple[str, str] = EMG_SITES
     front_end: Mapping[str, Any] = field(default_factory=dict)
     hyper: TrainingConfig = TrainingConfig()
+    draws: Draws = Draws(carrier_seeds=(0, 1, 2, 3), copies=2, jitter_s=0.6)
 
     @property
     def info(self) -> TaskInfo:
@@ -60,6 +63,7 @@ EMOTION3 = Task(
     name="emotion3", dataset="fmov", title="Which face a person is watching: angry, happy or neutral", of="emotion",
     synthetic=False, warning="emotion, not pain", labels=fmov.LABELS, values=(None, None, None),
     window_end_s=7.0, hyper=TrainingConfig(learning_rate=1e-3, weight_decay=1e-2, dropout=0.5, noise=0.3),
+    draws=Draws(carrier_seeds=(0, 1, 2, 3), copies=2, jitter_s=1.5),
 )
 PAIN5 = _of_pain("pain5", "synthetic", "Pain level 0-4 of the physiological simulator", simulator.LABELS,
                  "trained on synthetic signals: not valid for people", synthetic=True)
@@ -83,6 +87,7 @@ def _of_xite(name: str) -> Task:
                     front_end=xite.FRONT_END)
 
 
+STIMULUS_S = 10.0  # of an AI4Pain stimulus
 _OTHERS = [
     _of_pain("pain6", "painmonit", "PainMonit experimental: no heat or one of five temperatures", painmonit.LABELS, _INTENSITY,
              window_end_s=9.0, front_end=painmonit.FRONT_END),
@@ -110,10 +115,19 @@ def recordings(task: Task, root: str | Path | None = None, people: int = 48, sec
         return [simulator.simulate(seconds, seed, f"T{k:03d}") for k in range(people)]
     if task.dataset == "xite":
         return [_long_enough(r, task) for r in xite.select(xite.load(root), task.name)]
-    return {"fmov": fmov.load, "biovid_a": biovid.load, "painmonit": painmonit.load, "ai4pain": ai4pain.load}[task.dataset](root)
+    if task.dataset == "ai4pain":
+        return [_late_baseline(r) for r in ai4pain.load(root)]
+    return {"fmov": fmov.load, "biovid_a": biovid.load, "painmonit": painmonit.load}[task.dataset](root)
 
 
 def _long_enough(recording: Recording, task: Task) -> Recording:
     """Without painless times that end before the window: it would end in the next stimulus and bear the wrong label."""
     events = (e for e in recording.events if e.label != NO_PAIN or e.duration_s >= task.window_end_s)
+    return replace(recording, events=tuple(events))
+
+
+def _late_baseline(recording: Recording) -> Recording:
+    """With the last seconds of a long baseline for all of it: it opens the recording, where the band has no baseline yet."""
+    events = (replace(e, t_s=e.t_s + e.duration_s - STIMULUS_S, duration_s=STIMULUS_S)
+              if e.label == ai4pain.LABELS[0] and e.duration_s > STIMULUS_S else e for e in recording.events)
     return replace(recording, events=tuple(events))
