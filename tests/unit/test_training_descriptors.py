@@ -15,7 +15,7 @@ FORMULAS = {
     "interquartile_range": stats.iqr, "root_mean_square": lambda v: (sum(a * a for a in v) / len(v))**0.5,
     "slope": lambda v: stats.linregress(range(len(v)), v).slope,
     "mean_absolute_difference": lambda v: sum(abs(b - a) for a, b in zip(v, v[1:], strict=False)) / (len(v) - 1),
-    "mean_absolute_second_difference": lambda v: sum(abs(v[i] - 2 * v[i - 1] + v[i - 2]) for i in range(2, len(v))) / (len(v) - 2),
+    "mean_absolute_second_difference": lambda v: float(np.mean(np.abs(np.diff(np.diff(v))))),
     "last_minus_first": lambda v: sum(v[-4:]) / 4 - sum(v[:4]) / 4,
 }
 
