@@ -24,11 +24,20 @@ def nociband(monkeypatch, *arguments: str) -> int:
 
 def test_train_reports_and_writes(monkeypatch, tmp_path, capsys):
     arguments = ["train", "--dataset", "synthetic", "--task", "pain5", "--out", str(tmp_path / "m"), "--people", "3",
-                 "--seconds", "120", "--epochs", "1", "--hidden", "2"]
+                 "--seconds", "120", "--epochs", "1", "--hidden", "2", "--evaluation", str(tmp_path / "result.json")]
+    result = {"schema": 1, "dataset": "synthetic", "task": "pain5", "protocol": "kfold:5", "subjects": 48, "frozen": True,
+              "plan_sha256": "0" * 64, "primary": "balanced_accuracy",
+              "models": {"s0": {"balanced_accuracy": {"mean": 0.5, "low": None, "high": None}}}}
+    (tmp_path / "result.json").write_text(json.dumps(result | {"task": "pain2"}))
+    assert nociband(monkeypatch, *arguments) == 1 and not (tmp_path / "m").exists()
+    assert "judges synthetic pain2, not synthetic pain5" in capsys.readouterr().err
+    (tmp_path / "result.json").write_text(json.dumps(result))
     assert nociband(monkeypatch, *arguments) == 0
     said = capsys.readouterr().out
     assert "logreg" in said and "held out" in said and "nociband convert" in said
     report = json.loads((tmp_path / "m" / "training.json").read_text())
+    assert "on 48 people, plan frozen: balanced_accuracy s0 0.500 (undefined-undefined)" in " ".join(said.split())
+    assert report["training"]["evaluation"]["models"] == {"s0": {"mean": 0.5, "low": None, "high": None}}
     assert report["name"] == "synthetic_pain5" and report["training"]["config"] == {"hidden": 2, "epochs": 1}
 
 

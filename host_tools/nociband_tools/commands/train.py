@@ -31,13 +31,14 @@ def command(
     split_seed: Annotated[int, typer.Option(help="Of who trains, validates and is held out.")] = 0,
     people: Annotated[int, typer.Option(min=3, help="Synthetic only: how many.")] = 48,
     seconds: Annotated[float, typer.Option(min=60, help="Synthetic only: of each person.")] = 360.0,
+    evaluation: Annotated[Path | None, typer.Option(help="Result of `nociband evaluate`, for the manifest.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT/checkpoint.pt.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard events to OUT/tensorboard.")] = False,
 ) -> None:
     """Train a model, split by person, and report it beside its baselines."""
     from rich.console import Console
 
-    from nociband.training import tasks
+    from nociband.training import evidence, tasks
     from nociband.training.config import load
 
     chosen = tasks.find(task, dataset)
@@ -47,6 +48,7 @@ def command(
     if print_config:
         typer.echo(settings.to_toml(), nl=False)
         return
+    evaluated = evidence.read(evaluation, dataset, task) if evaluation else None
     from nociband.training import run
 
     console = Console()
@@ -59,7 +61,7 @@ def command(
         return
     with _Progress(console, len(recordings), settings.epochs) as progress:
         report = run.train(recordings, chosen, name, out, settings, split_seed, resume=resume, tensorboard=tensorboard,
-                           on_epoch=progress.advance)
+                           on_epoch=progress.advance, evaluation=evaluated)
     _print_report(console, report, out)
 
 
@@ -108,9 +110,18 @@ def _print_report(console: Any, report: dict[str, Any], out: Path) -> None:
             table.add_row(side.replace("_", " "), model.replace("_", " "), _with_interval(m["balanced_accuracy"]),
                           _with_interval(m["macro_f1"]))
     console.print(table)
+    if evaluated := training.get("evaluation"):
+        figures = ", ".join(f"{model} {_rounded(m['mean'])} ({_rounded(m['low'])}-{_rounded(m['high'])})"
+                            for model, m in evaluated["models"].items())
+        console.print(f"evaluated with {evaluated['protocol']} on {evaluated['subjects']} people, plan "
+                      f"{'frozen' if evaluated['frozen'] else 'not frozen'}: {evaluated['primary']} {figures}")
     for person, why in training["excluded"].items():
         console.print(f"excluded: {person} ({why})")
     console.print(f"written: {out}. Next: nociband convert {out} --out firmware/models/{report['name']}")
+
+
+def _rounded(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _with_interval(metric: dict[str, Any]) -> str:

@@ -85,8 +85,9 @@ def _check(train: Examples, task: Task) -> None:
 
 def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, config: TrainingConfig | None = None,
           split_seed: int = 0, draws: Draws | None = None, resume: bool = False, tensorboard: bool = False,
-          on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> dict[str, Any]:
-    """Train, judge and write `out`; returns what is in training.json. `config` and `draws` replace the task's own.
+          on_epoch: Callable[[Epoch], None] = lambda epoch: None, evaluation: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Train, judge and write `out`; returns what is in training.json. `config` and `draws` replace the task's own; `evaluation`
+    (nociband.training.evidence) is put beside the run's own metrics.
 
     Raises ModelError and DataError; EnvironmentProblem when `tensorboard` is asked for and not installed.
     """
@@ -104,12 +105,13 @@ def train(recordings: Sequence[Recording], task: Task, name: str, out: Path, con
         model, history = loop.fit(fitted_on.network, config, fitted_on.train, fitted_on.validation, out, resume, done)
     assert isinstance(model, S0)
     models = {"s0": fitting.NetworkPredictor(model, fitted_on.units, task.info, history), **models}
+    account = _account(task, data, config, split_seed, draws, history) | {"metrics": _judge(models, data)}
     report = {
         "name": name, "title": task.title, "version": VERSION, "of": task.of, "synthetic": task.synthetic,
         "warning": task.warning,
         "classes": [{"label": label, "value": value} for label, value in zip(task.labels, task.values, strict=True)],
         "sites": list(task.sites), "std": _by_feature(fitted_on.units.scale).tolist(),
-        "training": _account(task, data, config, split_seed, draws, history) | {"metrics": _judge(models, data)},
+        "training": account | ({"evaluation": dict(evaluation)} if evaluation is not None else {}),
     }
     _write(out, model, config, data, report)
     return json.loads((out / "training.json").read_text("utf-8"))
