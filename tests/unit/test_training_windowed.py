@@ -137,6 +137,7 @@ def test_no_window_that_the_band_would_not_score(person):
     assert np.allclose(examples(cut([with_events(loud, *((t, "pain 3") for t in onsets))], TASK)).elapsed_s, made.elapsed_s)
 
 
+@pytest.mark.slow
 def test_other_labels_give_no_window_and_nothing_left_is_an_error(person):
     with pytest.raises(ModelError, match="no usable window for the classes no pain.* in 1 recordings"):
         cut([with_events(person, (40.0, "angry"))], replace(TASK, labels=("no pain", *TASK.labels[1:])))
@@ -161,6 +162,7 @@ def test_judged_windows_are_the_same_whatever_the_augmentation(draws, person, pl
     assert same_inputs(more, again) and np.array_equal(more.draw, again.draw)
 
 
+@pytest.mark.slow
 def test_another_carrier_changes_the_muscle_and_not_the_skin(person, plain):
     more = examples(cut([person], TASK, Draws((0, 1))))
     other = more.where(more.draw == 1)

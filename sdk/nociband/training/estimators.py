@@ -10,7 +10,8 @@ fixed order of stimuli gives away, and a model that drifts with time may be livi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +61,7 @@ class Classical:
         if not np.isfinite(x).any():
             raise ModelError(f"{self.name}: what it looks at is not known of any training window")
         model = self.build(task, seed, settings, plain)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", category=UserWarning)  # a feature that is nowhere known is dropped by the imputer
+        with _quietly():
             model.fit(x, plain.target)
         return Fitted(model, task, self.inputs)
 
@@ -82,9 +82,18 @@ class Fitted:
     def __call__(self, examples: Examples) -> np.ndarray:
         """float64 (n, classes) probabilities or (n,) scores within the task's range."""
         x = self.inputs(examples)
-        if self.task.kind == "classes":
-            return np.asarray(self.model.predict_proba(x), np.float64)
-        return np.clip(np.asarray(self.model.predict(x), np.float64), *self.task.score_range)
+        with _quietly():
+            if self.task.kind == "classes":
+                return np.asarray(self.model.predict_proba(x), np.float64)
+            return np.clip(np.asarray(self.model.predict(x), np.float64), *self.task.score_range)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the imputer's word that it drops a feature which is nowhere known."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping features without any observed values", UserWarning)
+        yield
 
 
 def _prepared(model: BaseEstimator) -> BaseEstimator:
