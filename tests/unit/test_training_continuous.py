@@ -153,6 +153,7 @@ def test_an_unknown_normalisation_names_those_there_are():
 
 @pytest.mark.skipif("NOCIBAND_DATA" not in os.environ or not datasets.available("stress_predict"),
                     reason="NOCIBAND_DATA does not hold stress_predict")
+@pytest.mark.slow
 def test_the_real_people():
     loaded = problems.load_examples("stress_predict", "stress")
     made = loaded.examples

@@ -223,7 +223,8 @@ def test_every_name_is_found_and_is_its_own():
         assert find(name).name == name and find(name).candidates(CLASSES)
 
 
-@pytest.mark.parametrize("name", [pytest.param("s0", marks=pytest.mark.slow), "s0_paper", "cnn1d"])
+@pytest.mark.parametrize("name", [pytest.param("s0", marks=pytest.mark.slow),
+                                  pytest.param("s0_paper", marks=pytest.mark.slow), "cnn1d"])
 def test_networks_take_skin_conductance_alone(name):
     pytest.importorskip("torch")
     quick = {"epochs": 6, "hidden": 8, "learning_rate": 1e-2}
