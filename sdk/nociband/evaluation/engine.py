@@ -15,7 +15,7 @@ from typing import Any
 
 from nociband.errors import EnvironmentProblem, ModelError, NocibandError
 from nociband.evaluation.jobs import Context, Job, JobResult, code_version, run_job
-from nociband.evaluation.pool import ONE_THREAD, RETRIES, Pool
+from nociband.evaluation.pool import ENVIRONMENT, RETRIES, Pool
 
 ENGINES = ("serial", "local", "ray")
 CONNECT_S = 5.0
@@ -152,7 +152,7 @@ def _cluster(ray: Any, workers: int | None, address: str | None) -> Iterator[Non
     ours = {"address": "local", "num_cpus": workers or os.cpu_count(), "include_dashboard": False}
     where: dict[str, Any] = ours if local else {"address": address}
     try:
-        ray.init(**where, log_to_driver=False, logging_level="error", runtime_env={"env_vars": ONE_THREAD})
+        ray.init(**where, log_to_driver=False, logging_level="error", runtime_env={"env_vars": ENVIRONMENT})
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as e:
         raise EnvironmentProblem(f"no Ray cluster at {address or 'local'}: {str(e).rstrip('.')}; `ray status` says more, "
                                  "one that asks for a token wants RAY_AUTH_MODE=token here, --engine local needs none") from e

@@ -22,10 +22,11 @@ from typing import Any
 
 from nociband.errors import EnvironmentProblem, ModelError, NocibandError
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
-# glibc gives large blocks back to the system at every step of a training loop and takes them again page by page: kept instead,
-# a fit takes a third less time.
-KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 32), "MALLOC_MMAP_THRESHOLD_": str(1 << 32)}
+# What a worker's environment holds before anything is imported. One thread each, so that sums are taken in one order. And glibc
+# keeps large blocks, which it would give back to the system at every step of a training loop and take again page by page: a
+# fit takes a third less time.
+ENVIRONMENT = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")} | {
+    name: str(1 << 32) for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")}
 RETRIES = 2             # of a job whose worker died
 PATIENCE_S = 2.0        # for a worker to end when asked to
 
@@ -97,7 +98,7 @@ class Pool:
     def _start(self) -> _Worker:
         ours, theirs = self._spawn.Pipe()
         process = self._spawn.Process(target=_serve, args=(theirs, self._work, self._context), daemon=True)
-        with _environment(ONE_THREAD | KEPT_MEMORY):
+        with _environment(ENVIRONMENT):
             process.start()
         theirs.close()
         return _Worker(process, ours)
