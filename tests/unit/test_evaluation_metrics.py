@@ -323,3 +323,13 @@ def test_auroc_at_the_same_time_gives_nothing_for_the_clock_and_all_for_the_sign
     assert point(outcome, "auroc_same_time") == pytest.approx(wins / pairs)
     unknown = judge(Outcome(outcome.runs, target, subjects, ("a", "b")), 50)["auroc_same_time"]
     assert unknown["mean"] is None and "not known" in unknown["reason"]
+
+
+def test_a_clock_that_learned_from_the_others_lies_below_a_half_at_the_same_time():
+    """Why docs/evaluation.md takes no figure below 0.5 for the absence of knowledge: the judged person's class is rarer among
+    the others."""
+    orders = np.array([[0, 1, 1, 0, 1, 0], [0, 0, 1, 1, 1, 0]])[np.arange(20) % 2]
+    others = ((orders.sum(axis=0) - orders) / 19).ravel()
+    place, subjects = np.tile(np.arange(6), 20), np.repeat([f"{k:02d}" for k in range(20)], 6)
+    clock = Outcome(np.stack([1 - others, others], axis=1)[None], orders.ravel(), subjects, ("a", "b"), None, place)
+    assert point(clock, "auroc") > 0.8 and point(clock, "auroc_same_time") == 0

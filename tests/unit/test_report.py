@@ -17,7 +17,8 @@ from _report_runs import PAIN, STRESS, faces, run
 from nociband.errors import DataError, SpecError
 from nociband.evaluation import report
 from nociband.evaluation.metrics import Outcome
-from nociband.evaluation.report import published, verdict
+from nociband.evaluation.plan import PLANS
+from nociband.evaluation.report import provenance, published, verdict
 from nociband.evaluation.report.reading import View
 
 ALWAYS = ["result", "metrics", "comparisons", "people", "subgroups", "published", "data", "tuning", "plan", "limits", "repeat"]
@@ -216,6 +217,17 @@ def view_of(difference: tuple[float, float, float], metric: str = "balanced_accu
 ])
 def test_the_verdict_says_no_more_than_the_interval(difference: tuple[float, float, float], metric: str, words: str) -> None:
     assert words in verdict.sentences(view_of(difference, metric))[0]
+
+
+@pytest.mark.parametrize(("source", "words"), [
+    ({"file": str(PLANS / "d_t.toml"), "commit": "c"}, "nociband evaluate --dataset d --task t --json"),
+    ({"file": str(PLANS / "d_t_parts.toml")}, "--task t --plan sdk/nociband/evaluation/plans/d_t_parts.toml --json"),
+    ({"file": "mine.toml", "modified": True}, "--task t --plan mine.toml --json"),
+    ({"file": "mine.toml", "changed": ["protocol", "seeds"]}, "--plan mine.toml --protocol kfold:5 --seeds 2 --json"),
+    ({"file": ""}, "--task t --protocol kfold:5 --models s0,logreg --seeds 2 --primary balanced_accuracy --json")])
+def test_the_command_repeats_the_plan_and_what_options_changed(source: dict[str, Any], words: str) -> None:
+    view = view_of((-0.01, -0.05, 0.03), plan_source=source, protocol="kfold:5", plan={"seeds": [0, 1]}, frozen=False)
+    assert words in provenance.command(view)
 
 
 @pytest.mark.parametrize(("rule", "words"), [

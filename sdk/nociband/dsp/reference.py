@@ -1,6 +1,7 @@
 """The stages of nociband.dsp in floating point with SciPy: what the integers stand for, and what they are measured against.
 
-Counts come from tests and notebooks; nothing on the live path or in training uses this. Needs SciPy (extras `train`, `sim`).
+Counts come from tests, notebooks and nociband.training.continuous (minutes of EDA); nothing on the live path uses this.
+Needs SciPy (extras `train`, `sim`).
 Filters are unquantised scipy.signal.butter sections; Stages' names and units are the twin's, as plain floats in counts.
 """
 

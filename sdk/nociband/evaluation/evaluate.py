@@ -152,18 +152,23 @@ def outcomes(results: list[JobResult], context: Context) -> dict[str, Outcome]:
             seeds.setdefault(found.job.seed, []).append(found)
         runs = np.stack([np.concatenate([r.output for r in each]) for each in seeds.values()])
         target, subjects, sittings = _together(next(iter(seeds.values())), "target", "subjects", "sittings")
-        made[name] = Outcome(runs, target, subjects, context.task.labels, sittings, _place(sittings, context))
+        made[name] = Outcome(runs, target, subjects, context.task.labels, sittings, _place(subjects, sittings, context))
     return made
 
 
-def _place(sittings: np.ndarray, context: Context) -> np.ndarray | None:
-    """int64 (n,): the number of each window in its sitting, or None where time is unknown. Windows come in the order of time."""
-    if not np.isfinite(context.examples[context.plan.normalisation].elapsed_s).all():
+def _place(subjects: np.ndarray, sittings: np.ndarray, context: Context) -> np.ndarray | None:
+    """int64 (n,): the number of each window in its person's sitting, by time; None where time is unknown.
+
+    Rows stand in the order of the folds. A window that could not be judged is not counted, so those after it have one less.
+    """
+    examples = context.examples[context.plan.normalisation]
+    elapsed = np.concatenate([examples.of(fold.test).plain().elapsed_s for fold in context.folds])
+    if not np.isfinite(elapsed).all():
         return None
     place = np.zeros(len(sittings), np.int64)
-    for sitting in np.unique(sittings):
-        rows = sittings == sitting
-        place[rows] = np.arange(rows.sum())
+    for person, sitting in set(zip(subjects.tolist(), sittings.tolist(), strict=True)):
+        rows = np.flatnonzero((subjects == person) & (sittings == sitting))
+        place[rows[np.argsort(elapsed[rows], kind="stable")]] = np.arange(len(rows))
     return place
 
 
@@ -205,9 +210,12 @@ class RunFolder:
         if not self._about.exists():
             return {}
         try:
-            return json.loads(self._about.read_text("utf-8"))
-        except (OSError, ValueError) as e:
-            raise DataError(f"{self._about} cannot be read ({e}); start over with --fresh") from e
+            about = json.loads(self._about.read_text("utf-8"))
+            if not (isinstance(about["parts"], dict) and isinstance(about["seconds"], int | float)):
+                raise ValueError("it is not of a run")
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise DataError(f"{self._about} cannot be read ({type(e).__name__}: {e}); start over with --fresh") from e
+        return about
 
     def claim(self, context: Context, fresh: bool) -> None:
         """Make the folder this run's. Raises ModelError when it is another's."""
@@ -267,9 +275,10 @@ def load_predictions(folder: Path, labels: tuple[str, ...]) -> dict[str, Outcome
     path = folder / "predictions.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:
-            names = dict.fromkeys(key.rpartition("/")[0] for key in stored.files)
-            return {name: Outcome(stored[f"{name}/runs"], stored[f"{name}/target"], stored[f"{name}/subjects"], labels,
-                                  stored[f"{name}/sittings"],
-                                  stored[f"{name}/place"] if f"{name}/place" in stored.files else None) for name in names}
-    except (OSError, ValueError, KeyError) as e:
+            kept = {key: stored[key] for key in stored.files}
+        names = dict.fromkeys(key.rpartition("/")[0] for key in kept)
+        parts = {name: {part: kept[f"{name}/{part}"] for part in ("runs", "target", "subjects")} for name in names}
+    except Exception as e:  # NumPy raises whatever the damaged part gave rise to
         raise DataError(f"{path} cannot be read ({e}); run `nociband evaluate` again, finished jobs are kept") from e
+    return {name: Outcome(**part, labels=labels, sittings=kept.get(f"{name}/sittings"), place=kept.get(f"{name}/place"))
+            for name, part in parts.items()}

@@ -169,16 +169,17 @@ def repeat(view: View) -> Section | None:
 
 
 def command(view: View) -> str:
-    """The command line of this run: the plan where it was a committed one, else the options."""
-    words = ["nociband", "evaluate", "--dataset", str(view.get("dataset")), "--task", str(view.get("task"))]
+    """The command line of this run: its plan, where that is not the task's usual one, and the options that changed it."""
+    dataset, task = str(view.get("dataset")), str(view.get("task"))
+    words = ["nociband", "evaluate", "--dataset", dataset, "--task", task]
     source = mapping(view.get("plan_source"))
-    if not view.get("frozen"):
-        options = {"protocol": view.get("protocol"), "models": ",".join(view.result["models"]),
-                   "seeds": len(sequence(view.plan("seeds"))),
-                   "primary": view.primary, "normalisation": view.plan("normalisation")}
-        words += [word for name, value in options.items() if value for word in (f"--{name}", str(value))]
-    elif source.get("file") and not _ships(source):
-        words += ["--plan", str(source["file"])]
+    file, changed = str(source.get("file") or ""), sequence(source.get("changed"))
+    if file and not (_ships(source) and Path(file).stem == f"{dataset}_{task}"):
+        words += ["--plan", f"sdk/nociband/evaluation/plans/{Path(file).name}" if _ships(source) else file]
+    options = {"protocol": view.get("protocol"), "models": ",".join(view.result["models"]),
+               "seeds": len(sequence(view.plan("seeds"))), "primary": view.primary, "normalisation": view.plan("normalisation")}
+    words += [word for name, value in options.items() if value and (not file or name in changed)
+              for word in (f"--{name}", str(value))]
     return shlex.join([*words, "--json", "result.json", "--report", "report"])
 
 

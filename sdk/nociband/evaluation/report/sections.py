@@ -74,6 +74,9 @@ def metrics(view: View) -> Section | None:
             "of all windows pooled, mean over seeds. ↑ more is better, ↓ less is better.")
     if "ece" in view.metric_names:
         note += " The calibration error of few windows is too high, of drawn samples more so: its interval may lie above it."
+    if any(view.metric(m, "auroc_same_time") for m in known):
+        note += (" A model that reads the time alone has an AUROC at the same time below 0.5, since the person who is judged is "
+                 "missing among those it learned the order from: an interval above 0.5 shows more than time; others, nothing.")
     return Section("metrics", "All metrics", [*tables, *(Text(text, "note") for text in (note, _reasons(view, known)) if text)])
 
 

@@ -60,9 +60,9 @@ def _without_development(view: View) -> list[Part]:
 
     rows = [[view.name(m), view.cell(view.get("models", m, view.primary), view.primary), *(side(m, name) for name in apart)]
             for m in view.models]
-    head = ["<Model", "All people", f"Untouched ({numbers['untouched']})", f"Development ({numbers['development']})"]
-    return [Table(head, rows, f"{names.metric(view.primary)}, apart for those who took no part in any choice and for those on "
-                              f"whom the design was explored; no interval over fewer than {breakdowns.FEW} people")]
+    head = ["<Model", "All people", f"Others ({numbers['untouched']})", f"Development ({numbers['development']})"]
+    return [Table(head, rows, f"{names.metric(view.primary)}, apart for those on whom the design was explored, as the plan says, "
+                              f"and for the others; no interval over fewer than {breakdowns.FEW} people")]
 
 
 @lru_cache(maxsize=4)   # the page and the card both ask for it
