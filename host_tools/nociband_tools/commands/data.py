@@ -32,17 +32,16 @@ def list_(data: Folder = None, as_json: Json = False) -> None:
         typer.echo(json.dumps(rows, indent=1))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
-    table = Table("name", "what", "people", "signals", "terms", show_lines=True)
-    table.add_column("here, or how to get it", overflow="fold")
+    table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
     for row in rows:
-        people = "-" if row["access"] == "synthetic" else str(row["people"])
-        if row["people_here"] not in (None, row["people"]):
-            people = f"{row['people_here']} of {row['people']}"
         how = f"`nociband data get {row['name']}` says how" if row["access"] == "registered" else row["how_to_obtain"]
-        terms = f"{row['access']}: {row['licence']}"
-        table.add_row(row["name"], row["title"], people, row["signals"], terms, row["folder"] or how)
+        where = f"here: {row['folder']}" if row["folder"] else f"not here: {how}" if row["access"] != "synthetic" else how
+        tasks = f"tasks: {', '.join(row['tasks'])}" if row["tasks"] else "no task is built on it"
+        table.add_row(Text(row["name"], "bold"), Text("\n".join([
+            row["title"], f"{_people(row)}{row['signals']}", f"{tasks}; {row['access']}, {row['licence']}", where])))
     Console().print(table)
 
 
@@ -98,6 +97,14 @@ def check(name: Name, data: Folder = None, as_json: Json = False) -> None:
         _say(findings)
         typer.echo(f"{info.name}: {len(findings)} finding{'s' * (len(findings) > 1)}" if findings else f"{info.name}: sound")
     raise typer.Exit(bool(findings))
+
+
+def _people(row: dict[str, Any]) -> str:
+    """How many people, of those how many are here: "28 of 37 people; "."""
+    if row["access"] == "synthetic":
+        return ""
+    here = f"{row['people_here']} of " if row["people_here"] not in (None, row["people"]) else ""
+    return f"{here}{row['people']} {'person' if row['people'] == 1 else 'people'}; "
 
 
 def _row(info: DatasetInfo, data: Path | None) -> dict[str, Any]:

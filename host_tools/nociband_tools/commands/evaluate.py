@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def command(
     dataset: Annotated[str, typer.Option(help="fmov, stress_predict, shock_trials, synthetic, ... (`nociband data list`).")] = "",
-    task: Annotated[str, typer.Option(help="emotion3, stress, pain_vas, high_low, ...")] = "",
-    protocol: Annotated[str, typer.Option(help="loso, kfold:K, holdout[:SHARE]; the plan's when not given.")] = "",
+    task: Annotated[str, typer.Option(help="emotion3, stress, pain_vas, high_low, ...; the same list says which.")] = "",
+    protocol: Annotated[str, typer.Option(help="loso, kfold:K, holdout[:SHARE or :@A,B]; the plan's when not given.")] = "",
     models: Annotated[str, typer.Option(help="Names with commas between: s0,logreg,random_forest,svm,cnn1d,majority; variants as "
                                              "s0:no_attention and s0@none; yours as package.module:Class.")] = "",
     plan: Annotated[Path | None, typer.Option(help="Plan to follow; the one that ships for the task when not given.")] = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds each model is fitted with.")] = 0,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds each model is fitted with.")] = None,
     primary: Annotated[str, typer.Option(help="Primary metric.")] = "",
     normalisation: Annotated[str, typer.Option(help="causal, zscore or none.")] = "",
     json_to: Annotated[str, typer.Option("--json", help="Write the result to this file; - for standard output.")] = "",
@@ -42,12 +42,15 @@ def command(
 
     from nociband.evaluation import engine as engines
     from nociband.evaluation import evaluate as run
+    from nociband.evaluation.report import published
 
     engines.check(engine, address)
     chosen, source = _plan(plan, {"dataset": dataset, "task": task, "protocol": protocol, "primary": primary, "seeds": seeds,
                                   "normalisation": normalisation, "models": [m.strip() for m in models.split(",") if m.strip()]})
     out = out or Path("build/evaluations") / "_".join([chosen.dataset, chosen.task, chosen.protocol.replace(":", "")])
     console = Console(stderr=json_to == "-")
+    if report:      # a name that is not there is said now, not after the fits
+        published.beside(chosen.dataset, chosen.published)
     with console.status(f"windows of {chosen.dataset}"):
         context = run.prepare(chosen, data)
     _say_plan(console, context.plan, source)
@@ -93,10 +96,10 @@ def _say_plan(console: Any, plan: Plan, source: Source) -> None:
         text = f"frozen in commit {source.commit[:10]} of {source.committed_at}"
     elif source.changed:
         text = f"[bold]not the frozen plan[/]: {', '.join(source.changed)} changed by options"
-    elif source.modified:
-        text = "[bold]not frozen[/]: the file differs from its last commit"
-    elif source.file:
+    elif source.file and not source.commit:
         text = "[bold]not frozen[/]: the file is in no commit; commit it before the run that you report"
+    elif source.modified:
+        text = "[bold]not frozen[/]: the file differs from its last commit; commit it before the run that you report"
     else:
         text = "[bold]no plan[/]: options alone; for a run that you report, write one and commit it (docs/evaluation.md)"
     console.print(f"plan {Path(source.file).name or '-'} ({plan.sha256[:12]}): {text}", soft_wrap=True, highlight=False)
@@ -114,9 +117,10 @@ def _say_work(console: Any, context: Context, out: Path) -> None:
     plain, work = everyone.plain(), run.work_of(context)
     console.print(f"{plan.dataset} {plan.task}: {len(plain.people)} people, {len(plain)} windows, {len(everyone) - len(plain)} "
                   f"augmented ones to train on; {plan.protocol}: {len(context.folds)} folds", soft_wrap=True, highlight=False)
-    for who, why in context.excluded.items():
-        console.print(f"left out: {who}: {why}", soft_wrap=True, highlight=False)
-    table = Table("model", "settings to choose from", "seeds", "normalisation")
+    for why in dict.fromkeys(context.excluded.values()):
+        who = [person for person, reason in context.excluded.items() if reason == why]
+        console.print(f"left out, {why}: {', '.join(who)}", soft_wrap=True, highlight=False)
+    table = Table(_names(), "settings to choose from", "seeds", "normalisation")
     for name in plan.models:
         estimator = find_model(name)
         count = len(candidates_of(estimator, name, context.task, plan.tuning))
@@ -127,14 +131,25 @@ def _say_work(console: Any, context: Context, out: Path) -> None:
     console.print(f"{work.jobs} jobs, {work.fits} fits; {done} jobs are finished in {out}", soft_wrap=True, highlight=False)
 
 
+def _names() -> Any:
+    """A column of models' names, never cut short."""
+    from rich.table import Column
+
+    return Column("model", overflow="fold")
+
+
 class _Bar:
     """A bar over the jobs with the time left, and the primary metric of each model so far."""
 
     def __init__(self, console: Any, plan: Plan) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Column
 
-        self._bar = Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-                             TextColumn("{task.description}"), console=console, speed_estimate_period=120)
+        kept = [Column(no_wrap=True, min_width=width) for width in (12, 7, 7, 4, 7)]    # what is narrowed is the list of figures
+        self._bar = Progress(BarColumn(12, table_column=kept[0]), MofNCompleteColumn(table_column=kept[1]),
+                             TimeElapsedColumn(kept[2]), TextColumn("left", table_column=kept[3]),
+                             TimeRemainingColumn(table_column=kept[4]), TextColumn("{task.description}", table_column=Column()),
+                             console=console, speed_estimate_period=120)
         self._metric, self._console, self._kept = plan.primary, console, 0
         self._task = self._bar.add_task("", total=None)
 
@@ -161,7 +176,7 @@ def _print_result(console: Any, result: dict[str, Any]) -> None:
 
     some = next(iter(result["models"].values()))
     first = [result["primary"], *(m for m in _SHOWN if m in some and m != result["primary"])][:4]
-    table = Table("model", *(name.replace("_", " ") for name in first), title=f"{result['dataset']} {result['task']}, "
+    table = Table(_names(), *(name.replace("_", " ") for name in first), title=f"{result['dataset']} {result['task']}, "
                   f"{result['protocol']}: {result['subjects']} people, {result['windows']['judged']} windows", show_lines=True)
     for name, judged in result["models"].items():
         table.add_row(name, *(_cell(judged[metric]) for metric in first))

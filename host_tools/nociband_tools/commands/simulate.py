@@ -29,6 +29,7 @@ def command(
         protocol=simulator.Protocol(tonic_every=2 if tonic else 0), ecg=ecg, trapezius=trapezius, habituation=habituation,
         tonic=tonic, artefacts=simulator.Artefacts.ambulatory() if artefacts else simulator.Artefacts())
     script = simulator.draw(seconds, seed, subject, options)
+    file.parent.mkdir(parents=True, exist_ok=True)
     save(file, script, simulator.render(script, seed), seed)
     typer.echo(f"{file}: {seconds:g} s of {subject}, seed {seed}; synthetic, no person was measured")
     for title, names in (("stimuli", [e.label for e in script.stimuli]), ("artefacts", [a.kind for a in script.artefacts])):
