@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def command(
-    dataset: Annotated[str, typer.Option(help="fmov (recorded, emotion) or synthetic (simulator, pain).")],
-    task: Annotated[str, typer.Option(help="emotion3 (fmov) or pain5 (synthetic).")],
+    dataset: Annotated[str, typer.Option(help="fmov, synthetic, or a registered set: biovid_a, xite, ...")],
+    task: Annotated[str, typer.Option(help="emotion3 (fmov), pain5 (synthetic), ...; tasks of the band's window.")],
     name: Annotated[str | None, typer.Option(help="Name of the model; DATASET_TASK when not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; build/models/NAME when not given.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of data sets; else $NOCIBAND_DATA, else the download cache.")] = None,
