@@ -182,17 +182,18 @@ def deterministic(seed: int, device: torch.device | None = None) -> Iterator[Non
     if device is not None and device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in another order each time
     threads, strict, generator = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    guard: Any = torch.utils.deterministic
+    filled = guard.fill_uninitialized_memory
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a guard against reading memory too early: a fifth of the time
+    guard.fill_uninitialized_memory = False  # a guard against reading memory too early: a fifth of the time
     torch.manual_seed(seed)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(strict)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        guard.fill_uninitialized_memory = filled
         torch.set_rng_state(generator)
 
 

@@ -103,7 +103,9 @@ def pair_wins_within(score: np.ndarray, positive: np.ndarray, person: np.ndarray
                      people: int) -> tuple[np.ndarray, np.ndarray]:
     """`pair_wins` counted within strata alone, and how many pairs there are: both float64 (people, people).
 
-    The stratified AUROC (Janes and Pepe 2008, Biometrics 64) compares like with like: what the stratum itself tells is worth 0.5.
+    The stratified AUROC (Janes and Pepe 2008, Biometrics 64) compares like with like. A model that knows the stratum alone and
+    was fitted on the judged people too gets 0.5; one that never saw them gets less, since a person's class at that place is
+    rarer among the others. Only what lies above 0.5 shows more than the stratum.
     """
     wins, pairs = np.zeros((people, people)), np.zeros((people, people))
     for one in np.unique(stratum):
