@@ -11,7 +11,9 @@ from tests.unit.evaluation_models import CLASSES, HERE, SCORE, windows
 from nociband.errors import DataError, ModelError
 from nociband.evaluation import evaluate, metrics, statistics
 from nociband.evaluation import plan as plans
-from nociband.evaluation.plan import NonInferiority, Plan, Source
+from nociband.evaluation.models import find_model
+from nociband.evaluation.plan import NonInferiority, Plan, Source, Tuning
+from nociband.evaluation.tuning import candidates_of
 
 CENTROID, TUNED, PRIOR = (HERE + name for name in ("Centroid", "Tuned", "Prior"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,7 +109,8 @@ def test_a_run_goes_on_and_a_folder_is_not_shared(tmp_path, monkeypatch):
         run(context(people=9), tmp_path)
     result, _ = run(context(people=9), tmp_path, fresh=True)
     assert result["subjects"] == 9 and result["budget"]["jobs_kept"] == 0
-    for damaged in ("{", "[1]", "null", '{"parts": [1], "seconds": 0}', '{"parts": {}, "seconds": "long"}', "{}"):
+    for damaged in ("{", "[1]", "null", '{"parts": [1], "seconds": 0}', '{"parts": {}, "seconds": "long"}', "{}",
+                    '{"parts": {}, "seconds": 1}'):
         (tmp_path / "run.json").write_text(damaged)
         with pytest.raises(DataError, match="run.json cannot be read .*--fresh"):
             run(context(people=9), tmp_path)
@@ -148,6 +151,54 @@ def test_another_normalisation_is_judged_beside(tmp_path):
     assert result["models"][CENTROID]["auroc"]["mean"] > result["models"][CENTROID + "@none"]["auroc"]["mean"]
     with pytest.raises(ModelError, match="normalisation 'none' gives 40 windows that are not the 50 of 'causal'"):
         evaluate.context_of(plan, CLASSES, both | {"none": windows(4)})
+
+
+def test_what_is_finished_is_kept_when_a_model_or_a_normalisation_is_added(tmp_path, monkeypatch):
+    def both(*models, **other):
+        made = {"causal": windows(5, seed=3), "none": windows(5, seed=3, separation=0.0)} | other
+        plan = Plan("made_up", "two", "loso", models, (0, 1))
+        wanted = plan.with_changes(normalisation="causal").normalisations
+        return evaluate.context_of(plan, CLASSES, {name: made[name] for name in wanted})
+
+    first, _ = run(both(CENTROID), tmp_path)
+    monkeypatch.setenv("NOCIBAND_TEST_FITS", str(tmp_path / "fits"))
+    more, _ = run(both(PRIOR, CENTROID, CENTROID + "@none"), tmp_path)
+    assert more["models"][CENTROID] == first["models"][CENTROID] and more["identities"][CENTROID] == first["identities"][CENTROID]
+    assert more["budget"]["jobs_kept"] == 10 and (tmp_path / "fits").read_text().count("centroid") == 10    # of "@none" alone
+    assert run(both(CENTROID), tmp_path)[0]["budget"]["jobs_kept"] == 10
+    for changed in ({"causal": windows(5, seed=3, separation=2.0)}, {"none": windows(5, seed=3, separation=2.0)}):
+        with pytest.raises(ModelError, match="holds another run: its windows differs"):
+            run(both(CENTROID, CENTROID + "@none", **changed), tmp_path)
+
+
+def test_nobody_sees_a_figure_of_a_frozen_run_before_its_end(tmp_path):
+    seen = {True: [], False: []}
+    for frozen, progress in seen.items():
+        source = Source("plan.toml", "c" * 40 if frozen else "", "2026-01-01")
+        run(context(models=(CENTROID, PRIOR)), tmp_path / str(frozen), source=source, progress=progress.append)
+    assert [at.done for at in seen[True]] == [at.done for at in seen[False]] == list(range(1, 13))
+    assert all(not at.running for at in seen[True]) and seen[False][-1].running[CENTROID] > 0.5
+
+
+@pytest.mark.parametrize("model, candidate, message", [
+    ("s0", {"epochz": 3}, "s0: unknown training settings epochz; there are: network, hidden"),
+    ("s0", {"dropout": 1.5}, "s0: dropout is a share from 0 to below 1, not 1.5"),
+    ("s0:no_attention", {"hidden": "16"}, "s0:no_attention: hidden is of type int, not '16'"),
+    ("logreg", {"c": 1.0}, "logreg: unknown settings c; known: C"),
+    ("svm", {"C": "1"}, "svm: C is a number above 0, not '1'"),
+    ("majority", {"C": 1.0}, "majority: unknown settings C; known: none")])
+def test_settings_that_a_model_does_not_have_are_refused_before_any_job(model, candidate, message):
+    with pytest.raises(ModelError) as refused:
+        evaluate.work_of(context(models=(model,), tuning=Tuning(candidates={model: ({}, candidate)})))
+    assert str(refused.value).startswith(message)
+
+
+def test_settings_of_the_plans_that_ship_are_those_of_their_models():
+    for path in plans.PLANS.glob("*.toml"):
+        plan, source = plans.read(path)
+        for name in plan.models:
+            assert candidates_of(find_model(name), name, CLASSES, plan.tuning)
+        assert plans.ships(source.file) and not Path(source.file).is_absolute()
 
 
 def test_a_plan_that_does_not_fit_its_windows_is_refused():

@@ -1,13 +1,17 @@
 """Jobs, nested tuning and their files: nobody is on both sides, nothing leaks, nothing is read half."""
 
 import json
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.unit.evaluation_models import CLASSES, HERE, Centroid, Tuned, windows
 
 from nociband.errors import DataError, ModelError
-from nociband.evaluation import evaluate, jobs, tuning
+from nociband.evaluation import engine, evaluate, jobs, models, tuning
 from nociband.evaluation.jobs import Job, JobResult
 from nociband.evaluation.plan import Plan, Tuning
 
@@ -32,11 +36,69 @@ def test_a_job_answers_for_the_people_left_out_and_survives_a_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [f"{job.key}.npz"]
 
 
-def test_a_file_that_was_cut_short_is_refused(tmp_path):
-    path = jobs.run_job(Job(HERE + "Prior", 0, 0), context()).save(tmp_path)
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataError, match="no readable result of a job"):
-        JobResult.load(path)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """The file of a finished job."""
+    return jobs.run_job(Job(HERE + "Prior", 0, 0), context()).save(tmp_path_factory.mktemp("jobs"))
+
+
+def refused(path, said="", read=JobResult.load):
+    with pytest.raises(DataError) as error:
+        read(path)
+    text = str(error.value)
+    assert text.startswith(f"{path} is no readable result of a job (") and said in text
+    assert text.endswith("delete it, and the run does this job again")
+
+
+def test_a_file_is_refused_wherever_it_is_cut_or_its_bytes_are_flipped(kept, tmp_path):
+    whole, path, found, noticed = kept.read_bytes(), tmp_path / kept.name, JobResult.load(kept), 0
+    for length in range(0, len(whole) - 1, 97):
+        path.write_bytes(whole[:length])
+        refused(path)
+    with zipfile.ZipFile(kept) as archive:
+        parts = [(part.header_offset + 30 + len(part.filename) + 20, part.compress_size) for part in archive.infolist()]
+    for start, size in parts:
+        for at in range(start, start + size, 7):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1:])
+            try:
+                back = JobResult.load(path)
+            except DataError as error:
+                noticed += 1
+                assert str(path) in str(error) and "delete it" in str(error)
+            else:   # bits that fill up the last byte of a stream say nothing
+                assert back.job == found.job and back.output.tobytes() == found.output.tobytes()
+    assert noticed > 30
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda about: about.pop("job"), "KeyError: 'job'"),
+    (lambda about: about.pop("choice"), "KeyError: 'choice'"),
+    (lambda about: about.pop("identity"), "identity"),
+    (lambda about: about.update(more=1), "unexpected keyword argument 'more'"),
+    (lambda about: about["job"].pop("fold"), "missing 1 required positional argument: 'fold'"),
+    (lambda about: about.update(job=3), "TypeError"),
+    (lambda about: about.update(choice=[1]), "choice of a wrong type"),
+    (lambda about: about.update(settings=[], seconds="long"), "settings, seconds of a wrong type")])
+def test_an_account_that_is_another_is_refused(kept, tmp_path, change, said):
+    with np.load(kept) as stored:
+        parts = dict(stored)
+    about = json.loads(str(parts["about"]))
+    change(about)
+    np.savez(tmp_path / "other.npz", **parts | {"about": np.array(json.dumps(about))})
+    refused(tmp_path / "other.npz", said)
+
+
+@pytest.mark.parametrize("short, said", [
+    (("output",), "its parts differ in length: 10 rows of subjects, 10 rows of sittings, 10 rows of target, 9 rows of output"),
+    (("subjects", "sittings", "target", "output"), "its windows are not those of the fold's test people")])
+def test_rows_that_are_missing_are_noticed(kept, tmp_path, short, said):
+    with np.load(kept) as stored:
+        parts = dict(stored)
+    path = tmp_path / kept.name
+    np.savez(path, **parts | {name: parts[name][:-1] for name in short})
+    job = Job(HERE + "Prior", 0, 0)
+    refused(path, said, lambda _: engine.finished([job], context(), tmp_path))
+    assert list(engine.finished([job], context(), kept.parent)) == [job]
 
 
 def test_a_model_cannot_see_the_targets_it_is_judged_on():
@@ -91,13 +153,38 @@ def test_identity_changes_with_what_decides_an_output_and_with_nothing_else():
     assert context().identity_of(HERE + "Prior") != same
 
 
+def test_identity_changes_with_time_and_not_with_windows_that_the_model_does_not_see():
+    name, made = HERE + "Centroid", windows(6)
+    later = replace(made, elapsed_s=np.arange(60.0))
+    assert context(examples=later).identity_of(name) != context(examples=made).identity_of(name)
+    shared = context(("Centroid", "Centroid@none"))
+    beside = replace(shared, examples={"causal": windows(6), "none": windows(6, seed=2)})
+    assert beside.identity_of(name) == shared.identity_of(name) != beside.identity_of(name + "@none")
+
+
+def test_the_code_that_decides_an_output_is_in_its_version(tmp_path, monkeypatch):
+    import nociband
+
+    copy = tmp_path / "nociband"
+    shutil.copytree(Path(nociband.__file__).parent, copy, ignore=shutil.ignore_patterns("*.npz", "__pycache__", "report"))
+    monkeypatch.setattr(nociband, "__file__", str(copy / "__init__.py"))
+    before = jobs.code_version()
+    for name, decides in {"evaluation/protocols.py": True, "evaluation/models.py": True, "evaluation/tuning.py": True,
+                          "training/config.py": True, "evaluation/result.py": False}.items():
+        with (copy / name).open("a") as file:
+            file.write("# changed\n")
+        now = jobs.code_version()
+        assert (now != before) is decides, name
+        before = now
+
+
 def test_models_are_found_and_refused_by_name():
-    assert jobs.find_model(HERE + "Centroid@none").name == "centroid"
+    assert models.find_model(HERE + "Centroid@none").name == "centroid"
     with pytest.raises(ModelError, match="cannot be imported .*package.module:Class"):
-        jobs.find_model("tests.unit.evaluation_models:Nobody")
+        models.find_model("tests.unit.evaluation_models:Nobody")
     with pytest.raises(ModelError, match="'no_such_model'"):
-        jobs.find_model("no_such_model")
-    assert [jobs.base_of(n) for n in ("s0", "s0:no_attention", "s0@none", "s0:flat@none", HERE + "Prior@none")] == \
+        models.find_model("no_such_model")
+    assert [models.base_of(n) for n in ("s0", "s0:no_attention", "s0@none", "s0:flat@none", HERE + "Prior@none")] == \
         ["s0", "s0", "s0", "s0", HERE + "Prior"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nociband.errors import EnvironmentProblem, ModelError, NocibandError
-from nociband.evaluation.jobs import Context, Job, JobResult, code_version, run_job
+from nociband.evaluation.jobs import Context, Job, JobResult, code_version, damaged, run_job
 from nociband.evaluation.pool import ENVIRONMENT, RETRIES, Pool
 
 ENGINES = ("serial", "local", "ray")
@@ -77,6 +77,8 @@ def finished(jobs: Sequence[Job], context: Context, folder: Path | None) -> dict
         if result.identity != context.identity_of(job.model):
             raise ModelError(f"{path} belongs to another run, with other windows, settings or code; choose another folder, or "
                              "start over with --fresh")
+        if not context.judges(result):
+            raise damaged(path, "its windows are not those of the fold's test people")
         if result.job == job:
             found[job] = result
     return found

@@ -20,8 +20,9 @@ import numpy as np
 from nociband.errors import DataError, ModelError
 from nociband.evaluation import engine as engines
 from nociband.evaluation import metrics, protocols, result, tuning
-from nociband.evaluation.jobs import Context, Job, JobResult, canonical, find_model, is_seeded
+from nociband.evaluation.jobs import Context, Job, JobResult, canonical
 from nociband.evaluation.metrics import Outcome
+from nociband.evaluation.models import find_model, is_seeded
 from nociband.evaluation.plan import USUAL, Plan, Source
 from nociband.training.examples import Examples, TaskInfo
 
@@ -30,7 +31,10 @@ RUNNING_EVERY_S = 2.0   # how often the primary metric so far is worked out agai
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: jobs `done` of `total`, `kept` of them from an earlier start; `running`: the primary metric so far."""
+    """Where a run stands: jobs `done` of `total`, `kept` of them from an earlier start; `running`: the primary metric so far.
+
+    `running` stays empty in a run with a frozen plan: nobody is to see a figure of it before its end.
+    """
 
     done: int
     total: int
@@ -95,13 +99,15 @@ def context_of(plan: Plan, task: TaskInfo, examples: Mapping[str, Examples],
 def work_of(context: Context) -> Work:
     """The jobs of a run. A model with a choice of settings is tuned once a fold, with the first seed; the others use that choice.
 
-    Models whose estimator says `seeded = False` get one seed. Raises ModelError for an unknown model.
+    Models whose estimator says `seeded = False` get one seed. Raises ModelError for an unknown model and for settings that a
+    model does not have.
     """
     plan, first, waiting, fits = context.plan, list[Job](), list[Job](), 0
     models = {name: find_model(name) for name in plan.models}
+    choices = {name: tuning.candidates_of(estimator, name, context.task, plan.tuning) for name, estimator in models.items()}
     for fold in context.folds:
         for name, estimator in models.items():
-            candidates = tuning.candidates_of(estimator, name, context.task, plan.tuning)
+            candidates = choices[name]
             seeds = plan.seeds if is_seeded(estimator) else plan.seeds[:1]
             fits += len(seeds)
             if len(candidates) == 1:
@@ -126,7 +132,8 @@ def evaluate(plan: Plan, folder: Path, engine: str = "local", workers: int | Non
     plan = context.plan
     work, run = work_of(context), RunFolder(folder)
     run.claim(context, fresh)
-    watch = _Watch(context, work.jobs, progress)
+    source = source or Source()
+    watch = _Watch(context, work.jobs, progress, figures=not source.frozen)
     options: dict[str, Any] = {"engine": engine, "workers": workers, "address": address, "folder": run.jobs, "on_result": watch}
     started = time.perf_counter()
     try:
@@ -138,7 +145,7 @@ def evaluate(plan: Plan, folder: Path, engine: str = "local", workers: int | Non
         seconds = run.add_seconds(context.seconds + time.perf_counter() - started)
     results = sorted(done.values(), key=lambda r: (plan.models.index(r.job.model), r.job.seed, r.job.fold))
     predictions = outcomes(results, context)
-    account = result.build(context, results, predictions, source or Source(), seconds, engine, watch.kept)
+    account = result.build(context, results, predictions, source, seconds, engine, watch.kept)
     run.write(account, predictions)
     return account, predictions
 
@@ -177,10 +184,10 @@ def _together(found: list[JobResult], *parts: str) -> tuple[np.ndarray, ...]:
 
 
 class _Watch:
-    """Counts results as they come and tells how things stand."""
+    """Counts results as they come and tells how things stand, with running `figures` only where that was asked for."""
 
-    def __init__(self, context: Context, total: int, tell: Callable[[Progress], None]) -> None:
-        self._context, self._total, self._tell = context, total, tell
+    def __init__(self, context: Context, total: int, tell: Callable[[Progress], None], figures: bool) -> None:
+        self._context, self._total, self._tell, self._figures = context, total, tell, figures
         self.done = self.kept = 0
         self._started, self._results = time.perf_counter(), dict[str, list[JobResult]]()
         self._running, self._asked = dict[str, float | None](), dict[str, float]()
@@ -188,9 +195,10 @@ class _Watch:
     def __call__(self, found: JobResult, kept: bool) -> None:
         name, now = found.job.model, time.perf_counter()
         self.done, self.kept = self.done + 1, self.kept + kept
-        self._results.setdefault(name, []).append(found)
-        if not kept and now - self._asked.get(name, 0) > RUNNING_EVERY_S:
-            self._asked[name], self._running[name] = now, self._so_far(self._results[name])
+        if self._figures:
+            self._results.setdefault(name, []).append(found)
+            if not kept and now - self._asked.get(name, 0) > RUNNING_EVERY_S:
+                self._asked[name], self._running[name] = now, self._so_far(self._results[name])
         self._tell(Progress(self.done, self._total, self.kept, found.job, now - self._started, dict(self._running)))
 
     def _so_far(self, found: list[JobResult]) -> float | None:
@@ -211,7 +219,8 @@ class RunFolder:
             return {}
         try:
             about = json.loads(self._about.read_text("utf-8"))
-            if not (isinstance(about["parts"], dict) and isinstance(about["seconds"], int | float)):
+            if not (isinstance(about["parts"], dict) and isinstance(about["windows"], dict)
+                    and isinstance(about["seconds"], int | float)):
                 raise ValueError("it is not of a run")
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise DataError(f"{self._about} cannot be read ({type(e).__name__}: {e}); start over with --fresh") from e
@@ -222,18 +231,22 @@ class RunFolder:
         if fresh:
             for path in (*self.jobs.glob("*.npz"), self._about):
                 path.unlink(missing_ok=True)
-        if self.check(context):
-            self._write({"dataset": context.plan.dataset, "task": context.plan.task, "parts": context.parts, "seconds": 0.0})
+        self.check(context)
+        about = self.read() or {"dataset": context.plan.dataset, "task": context.plan.task, "parts": context.parts, "windows": {},
+                                "seconds": 0.0}
+        self._write({**about, "windows": {**about["windows"], **context.windows}})
 
-    def check(self, context: Context) -> bool:
-        """True for a folder that is still nobody's. Raises ModelError when it is another run's, naming what differs."""
+    def check(self, context: Context) -> None:
+        """Raises ModelError when the folder is another run's, naming what differs. A normalisation may be new to it."""
         about = self.read()
-        theirs = about.get("parts", {})
-        other = [name for name, value in context.parts.items() if theirs.get(name, value) != value]
+        if not about:
+            return
+        other = [name for name, value in context.parts.items() if about["parts"].get(name) != value]
+        if any(about["windows"].get(name, value) != value for name, value in context.windows.items()):
+            other.insert(0, "windows")
         if other:
             raise ModelError(f"{self.folder} holds another run: its {', '.join(other)} differ{'s' * (len(other) == 1)}. "
                              "Give another --out, or start over with --fresh")
-        return not about
 
     def finished(self, work: Work, context: Context) -> int:
         """How many jobs of `work` are finished here. Raises ModelError as `check`."""

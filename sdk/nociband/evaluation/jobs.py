@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import socket
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,11 +23,11 @@ from urllib.parse import quote
 import numpy as np
 
 from nociband.errors import DataError, ModelError
+from nociband.evaluation import tuning
+from nociband.evaluation.models import base_of, find_model, fit_and_answer, own_source
 from nociband.evaluation.plan import Plan
 from nociband.evaluation.protocols import Fold
-from nociband.training.examples import Estimator, Examples, TaskInfo
-
-SUM_TOLERANCE = 1e-4    # of the probabilities of a window: float32 networks do not sum to 1 more closely
+from nociband.training.examples import Examples, TaskInfo
 
 
 @dataclass(frozen=True, order=True)
@@ -48,6 +46,9 @@ class Job:
     def key(self) -> str:
         """Name of the job's file, without suffix."""
         return f"{quote(self.model, safe='')}-fold{self.fold:03d}-seed{self.seed}"
+
+
+_ROWS = ("subjects", "sittings", "target", "output")    # of a result: one entry a window each
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +94,27 @@ class JobResult:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
-                arrays = {name: stored[name] for name in ("subjects", "sittings", "target", "output")}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
-            raise DataError(f"{path} is no readable result of a job ({e}): delete it, and the run does this job again") from e
-        return cls(job=Job(**about.pop("job")), choice=tuple(about.pop("choice")), **arrays, **about)
+                arrays = {name: stored[name] for name in _ROWS}
+            found = cls(job=Job(**about.pop("job")), choice=tuple(about.pop("choice")), **arrays, **about)
+            found._check()
+        except Exception as e:  # NumPy, zlib and JSON raise whatever the damaged part gave rise to
+            raise damaged(path, f"{type(e).__name__}: {e}") from e
+        return found
+
+    def _check(self) -> None:
+        """Raises ValueError when parts do not fit each other, TypeError for parts of a wrong type."""
+        rows = {name: len(getattr(self, name)) for name in _ROWS}
+        if len(set(rows.values())) != 1:
+            raise ValueError(f"its parts differ in length: {', '.join(f'{n} rows of {name}' for name, n in rows.items())}")
+        wanted = {"settings": Mapping, "seconds": int | float, "identity": str, "fits": int, "worker": str}
+        wrong = [name for name, kind in wanted.items() if not isinstance(getattr(self, name), kind)]
+        if wrong or not all(isinstance(tried, Mapping) for tried in self.choice):
+            raise TypeError(f"{', '.join(wrong) or 'choice'} of a wrong type")
+
+
+def damaged(path: Path, why: str) -> DataError:
+    """The error for a result's file that cannot be used."""
+    return DataError(f"{path} is no readable result of a job ({why}): delete it, and the run does this job again")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,24 +134,38 @@ class Context:
 
     @cached_property
     def parts(self) -> dict[str, str]:
-        """SHA-256 of each thing that decides the outputs of every model."""
-        windows = [asdict(self.task), {name: hash_examples(e) for name, e in self.examples.items()}]
-        tuning = [self.plan.tuned.inner_folds, self.plan.tuned.metric, self.plan.seeds[0]]
-        return {"windows": sha256(windows), "folds": sha256([fold.to_dict() for fold in self.folds]), "tuning": sha256(tuning),
-                "code": self.code}
+        """SHA-256 of each thing that decides the outputs of every model; what only some models look at is in `windows`."""
+        chosen_by = [self.plan.tuned.inner_folds, self.plan.tuned.metric, self.plan.seeds[0]]
+        return {"task": sha256(asdict(self.task)), "folds": sha256([fold.to_dict() for fold in self.folds]),
+                "tuning": sha256(chosen_by), "code": self.code}
+
+    @cached_property
+    def windows(self) -> dict[str, str]:
+        """SHA-256 of the windows, by normalisation: a model's outputs depend on those of its own alone."""
+        return {name: hash_examples(examples) for name, examples in self.examples.items()}
 
     def identity_of(self, model: str) -> str:
         """Stands for all that decides what a model's jobs give, but for fold and seed; when equal, they need not be redone."""
         listed = self.plan.tuning.candidates
-        own = [self.plan.normalisation, list(listed.get(model) or listed.get(base_of(model), ())), own_source(model)]
-        return sha256([self.parts, model, own])
+        own = [list(listed.get(model) or listed.get(base_of(model), ())), own_source(model)]
+        return sha256([self.parts, self.windows[self.normalisation_of(model)], model, own])
 
-    def examples_for(self, model: str) -> Examples:
-        """The windows as this model's normalisation makes them: `s0@none` asks for "none", a plain name for the plan's own."""
+    def normalisation_of(self, model: str) -> str:
+        """`s0@none` asks for "none", a plain name for the plan's own. Raises ModelError when there are no such windows."""
         wanted = model.partition("@")[2] or self.plan.normalisation
         if wanted not in self.examples:
             raise ModelError(f"{model}: no windows with the normalisation {wanted!r}; there are: {', '.join(self.examples)}")
-        return self.examples[wanted]
+        return wanted
+
+    def examples_for(self, model: str) -> Examples:
+        """The windows as this model's normalisation makes them. Raises ModelError when there are none."""
+        return self.examples[self.normalisation_of(model)]
+
+    def judges(self, result: JobResult) -> bool:
+        """Whether a result has exactly the windows of its fold's test people, in their order."""
+        examples = self.examples_for(result.job.model)
+        rows = np.isin(examples.subjects, self.folds[result.job.fold].test) & (examples.draw == 0)
+        return all(np.array_equal(getattr(result, name), getattr(examples, name)[rows]) for name in _ROWS[:3])
 
 
 def canonical(value: Any) -> str:
@@ -146,57 +178,11 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def find_model(name: str) -> Estimator:
-    """The estimator of a name: the laboratory's own, or yours as `package.module:ClassOrFunction`; "@..." at its end is ignored.
-
-    Yours is called without arguments and gives an Estimator. Raises ModelError when there is none.
-    """
-    plain = name.partition("@")[0]
-    if not _is_own(plain):
-        from nociband.training import estimators
-
-        return estimators.find(plain)
-    import importlib
-
-    module, _, attribute = plain.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError) as e:
-        raise ModelError(f"the model {plain!r} cannot be imported ({e}): it is package.module:Class, importable from here "
-                         f"(set PYTHONPATH to its folder)") from e
-
-
-def _is_own(plain: str) -> bool:
-    return re.fullmatch(r"\w+(\.\w+)+:\w+", plain) is not None
-
-
-def base_of(name: str) -> str:
-    """The model of which a name is a variant: "s0" of "s0:no_attention" and "s0@none"; yours keeps its path."""
-    plain = name.partition("@")[0]
-    return plain if _is_own(plain) else plain.partition(":")[0]
-
-
-def own_source(name: str) -> str:
-    """SHA-256 of the module of a model of your own; "" for the laboratory's, which `code_version` covers."""
-    import inspect
-
-    if not _is_own(base_of(name)):
-        return ""
-    return hashlib.sha256(Path(inspect.getfile(type(find_model(name)))).read_bytes()).hexdigest()
-
-
-def is_seeded(estimator: Estimator) -> bool:
-    """False for a model that gives the same whatever the seed is (`seeded = False`): one seed is enough."""
-    return bool(getattr(estimator, "seeded", True))
-
-
 def run_job(job: Job, context: Context) -> JobResult:
     """Tune where there is a choice, fit, and answer for the people who were left out.
 
     Targets of the test people are blanked before the model sees their windows. Raises ModelError, which names the job.
     """
-    from nociband.evaluation import tuning
-
     fold = context.folds[job.fold]
     examples, estimator = context.examples_for(job.model), find_model(job.model)
     train, test = fold.sides(examples)
@@ -207,21 +193,6 @@ def run_job(job: Job, context: Context) -> JobResult:
         output = fit_and_answer(estimator, train, test, context.task, job.seed, choice.settings)
     return JobResult(job, test.subjects, test.sittings, test.target, output, choice.settings, time.perf_counter() - started,
                      context.identity_of(job.model), choice.scores, choice.fits + 1, f"{socket.gethostname()}:{os.getpid()}")
-
-
-def fit_and_answer(estimator: Estimator, train: Examples, test: Examples, task: TaskInfo, seed: int,
-                   settings: Mapping[str, Any]) -> np.ndarray:
-    """Output for `test` after a fit on `train`; float64 (n, classes) or (n,). Raises ModelError for another output."""
-    predictor = estimator.fit(train, task, seed, settings)
-    output = np.asarray(predictor(replace(test, target=np.zeros_like(test.target))), np.float64)
-    wanted = (len(test), task.classes) if task.kind == "classes" else (len(test),)
-    if output.shape != wanted or not np.isfinite(output).all():
-        raise ModelError(f"{estimator.name} must answer with finite numbers of shape {wanted}; shape {output.shape}, "
-                         f"{int((~np.isfinite(output)).sum())} not finite")
-    if task.kind == "classes" and (output.min() < -SUM_TOLERANCE or np.abs(output.sum(axis=1) - 1).max() > SUM_TOLERANCE):
-        raise ModelError(f"{estimator.name} must answer with probabilities; a window's sum to "
-                         f"{output.sum(axis=1)[np.abs(output.sum(axis=1) - 1).argmax()]:.4f}, the least is {output.min():.4f}")
-    return output
 
 
 @contextmanager
@@ -248,6 +219,7 @@ def hash_examples(examples: Examples) -> str:
     digest = hashlib.sha256(canonical({"features": examples.feature_names, "attributes": dict(examples.attributes)}).encode())
     arrays = {"features": examples.features, "target": examples.target, "draw": examples.draw,
               "subjects": examples.subjects.astype(str), "sittings": examples.sittings.astype(str),
+              "elapsed_s": examples.elapsed_s,
               **{f"inputs/{name}": array for name, array in examples.inputs.items()}}
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -264,7 +236,7 @@ def code_version() -> str:
 
     root = Path(nociband.__file__).parent
     files = [*(p for room in ("models", "training") for p in sorted((root / room).rglob("*.py"))),
-             *(root / "evaluation" / f"{name}.py" for name in ("jobs", "tuning", "metrics"))]
+             *(root / "evaluation" / f"{name}.py" for name in ("jobs", "metrics", "models", "protocols", "tuning"))]
     digest = hashlib.sha256()
     for path in files:
         digest.update(str(path.relative_to(root)).encode() + path.read_bytes())

@@ -18,8 +18,9 @@ import numpy as np
 
 import nociband
 from nociband.evaluation import breakdowns, metrics, statistics
-from nociband.evaluation.jobs import Context, JobResult, base_of
+from nociband.evaluation.jobs import Context, JobResult
 from nociband.evaluation.metrics import Outcome
+from nociband.evaluation.models import base_of
 from nociband.evaluation.plan import Plan, Source
 
 SCHEMA = 1

@@ -15,6 +15,7 @@ import numpy as np
 
 from nociband.errors import ModelError
 from nociband.evaluation import metrics, protocols
+from nociband.evaluation.models import base_of, check_settings, fit_and_answer
 from nociband.evaluation.plan import COMPARABLE, Tuning
 from nociband.training.examples import Estimator, Examples, TaskInfo
 
@@ -30,12 +31,12 @@ class Choice:
 
 def candidates_of(estimator: Estimator, name: str, task: TaskInfo, tuning: Tuning) -> tuple[Mapping[str, Any], ...]:
     """The settings to choose between: the plan's for this name, or for the model that the name is a variant of, else the model's
-    own. What an ablation switches off stays off whatever is listed."""
-    from nociband.evaluation.jobs import base_of
-
+    own. What an ablation switches off stays off whatever is listed. Raises ModelError for none and for what the model lacks."""
     listed = tuning.candidates.get(name) or tuning.candidates.get(base_of(name)) or estimator.candidates(task)
     if not listed:
         raise ModelError(f"{name} offers no settings for {task.dataset} {task.task}: one set, {{}}, is the least")
+    for settings in listed:
+        check_settings(estimator, name, settings)
     return tuple(listed)
 
 
@@ -45,8 +46,6 @@ def choose(estimator: Estimator, name: str, train: Examples, task: TaskInfo, see
     The score is the tuning metric on the pooled answers for people whom the fit had not seen (one fold's score alone would rest
     on a handful of people). One candidate: nothing is fitted. Raises ModelError when no candidate can be scored.
     """
-    from nociband.evaluation.jobs import fit_and_answer
-
     listed = candidates_of(estimator, name, task, tuning)
     if len(listed) == 1:
         return Choice(listed[0])
