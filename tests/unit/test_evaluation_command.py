@@ -1,6 +1,7 @@
 """`nociband evaluate` from the command line, on the simulator's people: plan, dry run, report, resuming, refusals."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -71,6 +72,29 @@ def test_the_plan_that_ships_is_used_and_options_unfreeze_it(nociband, monkeypat
     assert status == 0 and "plan synthetic_pain5.toml" in said and "2 folds" in said
 
 
+def test_a_setting_that_a_model_does_not_have_is_found_by_a_dry_run(nociband, tmp_path):
+    (tmp_path / "plan.toml").write_text(PLAN.replace("C = 1.0", "c = 1.0"))
+    status, _, said = nociband("--plan", "plan.toml", "--dry-run")
+    assert status == 1 and "logreg: unknown settings c; known: C" in said
+
+
+def test_the_bar_of_a_frozen_run_shows_no_figure(nociband, tmp_path):
+    """Figures that are seen before the end could decide whether the run is let go on."""
+    def git(*arguments):
+        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
+                       check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", "plan.toml")
+    run = ("--plan", "plan.toml", "--models", "majority", "--engine", "serial", "--fresh")
+    assert "macro_f1 so far: majority" in nociband(*run)[1]
+    (tmp_path / "plan.toml").write_text(PLAN.partition("[tuning")[0].replace('"logreg", ', ""))
+    git("add", "plan.toml")
+    git("commit", "-q", "-m", "plan")
+    status, said, _ = nociband("--plan", "plan.toml", "--engine", "serial", "--fresh")
+    assert status == 0 and "frozen in commit" in said and "so far" not in said
+
+
 @pytest.mark.parametrize("arguments, message", [
     ([], "give --dataset and --task, or a --plan that names them"),
     (["--dataset", "nowhere", "--task", "pain5"], "no task 'pain5' on data set 'nowhere'; there are: fmov emotion3"),
@@ -78,9 +102,14 @@ def test_the_plan_that_ships_is_used_and_options_unfreeze_it(nociband, monkeypat
     (["--plan", "plan.toml", "--models", "logreg,nobody"], "nobody"),
     (["--plan", "plan.toml", "--primary", "f1"], "primary 'f1' is none of accuracy"),
     (["--plan", "plan.toml", "--protocol", "loso2"], "unknown protocol 'loso2'; known are: loso"),
+    (["--plan", "plan.toml", "--json", "."], "--json . is a folder: name a file in it, e.g. result.json"),
+    (["--plan", "plan.toml", "--json", "plan.toml/result.json"], "--json: plan.toml is a file, and a folder is to be there"),
+    (["--plan", "plan.toml", "--report", "plan.toml"], "--report: plan.toml is a file"),
+    (["--plan", "plan.toml", "--out", "plan.toml/run"], "--out: plan.toml is a file"),
     (["--plan", "plan.toml", "--engine", "cloud"], "unknown engine 'cloud'; there are: serial, local, ray"),
     (["--plan", "plan.toml", "--engine", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1"),
 ])
-def test_what_is_wrong_is_said_in_a_line(nociband, arguments, message):
+def test_what_is_wrong_is_said_in_a_line(nociband, tmp_path, arguments, message):
     status, _, said = nociband(*arguments)
     assert status in (1, 2) and message in said.replace("\n", " ") and "Traceback" not in said
+    assert not list(tmp_path.glob("build"))     # before anything was computed

@@ -38,29 +38,50 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Judge models by person: folds, nested tuning, intervals, paired tests, report."""
-    from rich.console import Console
-
     from nociband.evaluation import engine as engines
-    from nociband.evaluation import evaluate as run
-    from nociband.evaluation.report import published
 
     engines.check(engine, address)
     chosen, source = _plan(plan, {"dataset": dataset, "task": task, "protocol": protocol, "primary": primary, "seeds": seeds,
                                   "normalisation": normalisation, "models": [m.strip() for m in models.split(",") if m.strip()]})
     out = out or Path("build/evaluations") / "_".join([chosen.dataset, chosen.task, chosen.protocol.replace(":", "")])
-    console = Console(stderr=json_to == "-")
-    if report:      # a name that is not there is said now, not after the fits
-        published.beside(chosen.dataset, chosen.published)
-    with console.status(f"windows of {chosen.dataset}"):
-        context = run.prepare(chosen, data)
+    _check_targets(out, json_to, report, chosen)
+    options = {"engine": engine, "workers": workers, "address": address, "source": source, "fresh": fresh}
+    _judge(chosen, options, data, out, json_to, report, dry_run)
+
+
+def _check_targets(out: Path, json_to: str, report: Path | None, plan: Plan) -> None:
+    """What cannot be written, or shown beside the figures, is said now and not after the fits. Raises DataError, SpecError."""
+    from nociband.errors import DataError
+    from nociband.evaluation.report import published
+
+    if json_to not in ("", "-") and Path(json_to).is_dir():
+        raise DataError(f"--json {json_to} is a folder: name a file in it, e.g. {Path(json_to) / 'result.json'}")
+    folders = {"--out": out, "--report": report, "--json": Path(json_to).parent if json_to not in ("", "-") else None}
+    for option, folder in folders.items():
+        for path in (folder, *folder.parents) if folder else ():
+            if path.exists() and not path.is_dir():
+                raise DataError(f"{option}: {path} is a file, and a folder is to be there; give another {option}")
+    if report:
+        published.beside(plan.dataset, plan.published)
+
+
+def _judge(plan: Plan, options: dict[str, Any], data: Path | None, out: Path, json_to: str, report: Path | None,
+           dry_run: bool) -> None:
+    """The run with what is seen of it; `options` go on to nociband.evaluation.evaluate.evaluate."""
+    from rich.console import Console
+
+    from nociband.evaluation import evaluate as run
+
+    console, source = Console(stderr=json_to == "-"), options["source"]
+    with console.status(f"windows of {plan.dataset}"):
+        context = run.prepare(plan, data)
     _say_plan(console, context.plan, source)
     if dry_run:
         _say_work(console, context, out)
         return
     try:
         with _Bar(console, context.plan) as bar:
-            result, predictions = run.evaluate(chosen, out, engine, workers, address, source=source, fresh=fresh,
-                                               progress=bar.advance, context=context)
+            result, predictions = run.evaluate(plan, out, progress=bar.advance, context=context, **options)
     except KeyboardInterrupt:
         console.print(f"stopped; what is finished is kept in {out}, and the same command goes on from there", soft_wrap=True)
         raise
@@ -110,7 +131,7 @@ def _say_work(console: Any, context: Context, out: Path) -> None:
     from rich.table import Table
 
     from nociband.evaluation import evaluate as run
-    from nociband.evaluation.jobs import find_model, is_seeded
+    from nociband.evaluation.models import find_model, is_seeded
     from nociband.evaluation.tuning import candidates_of
 
     plan, everyone = context.plan, context.examples[context.plan.normalisation]
@@ -139,7 +160,7 @@ def _names() -> Any:
 
 
 class _Bar:
-    """A bar over the jobs with the time left, and the primary metric of each model so far."""
+    """A bar over the jobs with the time left; beside it each model's primary metric so far, or of a frozen run the job."""
 
     def __init__(self, console: Any, plan: Plan) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

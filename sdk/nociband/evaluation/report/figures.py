@@ -142,21 +142,26 @@ def people(
             if there:
                 axis.plot([at, at], [min(there), max(there)], color=drawing.LINE, linewidth=1.2, zorder=0.8)
         for mark in marks:
-            axis.axhline(mark.at, color=DIM, linewidth=1.3, linestyle=(0, (4, 3)), zorder=0.9)
-            axis.annotate(
-                mark.label,
-                (0, mark.at),
-                xycoords=("axes fraction", "data"),
-                xytext=(3, 2),
-                textcoords="offset points",
-                fontsize=11.5,
-                color=DIM,
-            )
+            _level(axis, mark)
         handles = _person_dots(axis, values, colours, order)
         _person_axis(axis, order, marked)
         axis.set_ylabel(axis_label)
         drawing.legend_below(figure, handles, 5)
         return to_svg(figure, name, label)
+
+
+def _level(axis: Any, mark: Mark) -> None:
+    """A dashed line across the axes with its name above its left end."""
+    axis.axhline(mark.at, color=DIM, linewidth=1.3, linestyle=(0, (4, 3)), zorder=0.9)
+    axis.annotate(
+        mark.label,
+        (0, mark.at),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 2),
+        textcoords="offset points",
+        fontsize=11.5,
+        color=DIM,
+    )
 
 
 def _person_axis(axis: Any, order: Sequence[str], marked: Sequence[str]) -> None:
