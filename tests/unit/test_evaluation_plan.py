@@ -7,7 +7,7 @@ import pytest
 
 from nociband.errors import DataError, SpecError
 from nociband.evaluation import plan as plans
-from nociband.evaluation.plan import NonInferiority, Plan, Tuning
+from nociband.evaluation.plan import NonInferiority, Plan, Source, Tuning
 
 TEXT = """
 dataset = "fmov"
@@ -100,14 +100,17 @@ def test_frozen_means_committed_and_untouched(tmp_path):
         who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True)
 
-    path = tmp_path / "plan.toml"
+    path = tmp_path / "mine" / "plan.toml"
+    path.parent.mkdir()
     path.write_text(TEXT)
+    assert plans.read(path)[1] == Source("plan.toml")
     git("init", "-q")
-    assert not plans.read(path)[1].frozen
-    git("add", "plan.toml")
+    assert plans.read(path)[1] == Source("mine/plan.toml")
+    git("add", "mine/plan.toml")
     git("commit", "-q", "-m", "plan")
     plan, source = plans.read(path)
-    assert source.frozen and len(source.commit) == 40 and source.committed_at.startswith("20") and not source.modified
+    assert source.file == "mine/plan.toml" and source.frozen
+    assert len(source.commit) == 40 and source.committed_at.startswith("20") and not source.modified
     assert not replace(source, changed=("seeds",)).frozen
     (tmp_path / "other").write_text("x")
     git("add", "other")

@@ -19,6 +19,7 @@ from nociband.errors import DataError, SpecError
 from nociband.evaluation.metrics import METRICS
 
 PLANS = Path(__file__).with_name("plans")
+SHIPPED = Path("nociband/evaluation/plans")    # how PLANS ends, wherever it is installed
 NORMALISATIONS = ("causal", "zscore", "none")
 USUAL = {"classes": "balanced_accuracy", "score": "mae"}    # primary metric by kind of task, where none is said
 COMPARABLE = {name: metric.better for name, metric in METRICS.items() if metric.better in ("higher", "lower")}
@@ -150,6 +151,7 @@ class Plan:
 class Source:
     """Where a plan came from. `commit` is the last one that touched the file; `modified`: the file differs from it.
 
+    `file` is relative to its repository; outside of one it is the name, for a plan that ships "nociband/evaluation/plans/NAME".
     `changed`: names of the values that options replaced. `frozen` when a reader can trust that the plan stood before the run.
     """
 
@@ -254,15 +256,22 @@ def _twice(values: tuple[Any, ...]) -> list[Any]:
     return [v for i, v in enumerate(values) if v in values[:i]][:1]
 
 
+def ships(file: str) -> bool:
+    """Whether a `Source.file` is a plan of nociband's own, wherever it is installed."""
+    return Path(file).parent.parts[-len(SHIPPED.parts):] == SHIPPED.parts
+
+
 def frozen_at(path: Path) -> Source:
     """What git says of a plan file; outside a repository, or without git, no commit."""
     def git(*arguments: str) -> str:
         asked = subprocess.run(["git", "-C", str(path.parent), *arguments], capture_output=True, text=True, check=True)
         return asked.stdout.strip()
 
+    file = str(SHIPPED / path.name) if path.resolve().parent == PLANS.resolve() else path.name
     try:
+        file = git("rev-parse", "--show-prefix") + path.name    # as `git ls-files --full-name`, which names tracked files alone
         commit, _, when = git("log", "-1", "--format=%H %cI", "--", path.name).partition(" ")
         modified = bool(git("status", "--porcelain", "--", path.name))
     except (OSError, subprocess.CalledProcessError):
-        return Source(file=str(path))
-    return Source(str(path), commit, when, modified)
+        return Source(file)
+    return Source(file, commit, when, modified)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nociband.evaluation.plan import PLANS
+from nociband.evaluation.plan import SHIPPED, ships
 from nociband.evaluation.report import names
 from nociband.evaluation.report.parts import Code, Facts, Part, Section, Table, Text
 from nociband.evaluation.report.reading import View, mapping, sequence
@@ -37,13 +37,9 @@ def plan(view: View) -> Section | None:
     return Section("plan", "Plan", parts)
 
 
-def _ships(source: Mapping[str, Any]) -> bool:
-    """Whether the plan is one of nociband's own: found by the task's name, wherever it is installed."""
-    return bool(source.get("file")) and Path(str(source["file"])).parent == PLANS
-
-
 def _file(source: Mapping[str, Any]) -> str:
-    return f"{Path(str(source['file'])).name}, which ships with nociband" if _ships(source) else str(source.get("file") or "")
+    file = str(source.get("file") or "")
+    return f"{Path(file).name}, which ships with nociband" if ships(file) else file
 
 
 def _frozen(view: View, source: Mapping[str, Any]) -> str:
@@ -174,8 +170,8 @@ def command(view: View) -> str:
     words = ["nociband", "evaluate", "--dataset", dataset, "--task", task]
     source = mapping(view.get("plan_source"))
     file, changed = str(source.get("file") or ""), sequence(source.get("changed"))
-    if file and not (_ships(source) and Path(file).stem == f"{dataset}_{task}"):
-        words += ["--plan", f"sdk/nociband/evaluation/plans/{Path(file).name}" if _ships(source) else file]
+    if file and not (ships(file) and Path(file).stem == f"{dataset}_{task}"):   # the usual one is found by the task's name
+        words += ["--plan", str("sdk" / SHIPPED / Path(file).name) if ships(file) else file]
     options = {"protocol": view.get("protocol"), "models": ",".join(view.result["models"]),
                "seeds": len(sequence(view.plan("seeds"))), "primary": view.primary, "normalisation": view.plan("normalisation")}
     words += [word for name, value in options.items() if value and (not file or name in changed)
