@@ -11,14 +11,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from _report_runs import PAIN, STRESS, faces, run
+from scipy.stats import mannwhitneyu
 
 from nociband.errors import DataError, SpecError
 from nociband.evaluation import report
 from nociband.evaluation.metrics import Outcome
 from nociband.evaluation.plan import PLANS
-from nociband.evaluation.report import provenance, published, verdict
+from nociband.evaluation.report import provenance, published, sections_people, verdict
+from nociband.evaluation.report.parts import Table
 from nociband.evaluation.report.reading import View
 
 ALWAYS = ["result", "metrics", "comparisons", "people", "subgroups", "published", "data", "tuning", "plan", "limits", "repeat"]
@@ -174,6 +177,33 @@ def test_names_from_a_data_set_stay_text(tmp_path: Path) -> None:
         assert len(re.findall(r"(?<!\\)\|", line)) >= 3, "a name ended a cell"
 
 
+def test_groups_of_five_people_or_more_are_tested_against_each_other(three: Run, tmp_path: Path) -> None:
+    result, predictions = run(STRESS, {"logreg": 0.7, "s0": 0.8}, people=14)
+    section = sections_people.subgroups(View(result, predictions))
+    assert section is not None
+    table = [part for part in section.parts if isinstance(part, Table)][1]
+    each, who = result["per_subject"]["s0"], result["attributes"]
+    sides = {"Sex": ("f against m", lambda a: a["sex"] == "f"),
+             "Age": ("up to 39.5 against above 39.5", lambda a: a["age"] <= 39.5)}
+    tests = {}
+    for name, (_, first) in sides.items():
+        values = [[each[p]["balanced_accuracy"] for p in each if first(who[p]) is side] for side in (True, False)]
+        tests[name] = mannwhitneyu(*values)
+        delta = np.mean(np.sign(np.subtract.outer(*values)))
+        row = next(row for row in table.rows if row[0] == name)
+        assert row[1] == sides[name][0] and row[4] == f"{tests[name].statistic:.1f}"
+        assert row[5] == f"{delta:+.2f}".replace("-", "−").replace("+0.00", "0.00").replace("−0.00", "0.00")
+        assert row[2] == " and ".join(str(len(v)) for v in values)
+    less, more = sorted(tests, key=lambda name: tests[name].pvalue)
+    adjusted = {less: min(1, 2 * tests[less].pvalue)}
+    adjusted[more] = max(adjusted[less], tests[more].pvalue)
+    assert {row[0]: row[6] for row in table.rows} == {name: f"{p:.3f}" for name, p in adjusted.items()}
+    assert "S0, balanced accuracy of each person" in table.caption and "2 comparisons" in table.caption
+    assert "Mann-Whitney" not in report.model_card(View(result, predictions))
+    few = sections_people.subgroups(View(*three))   # 5 women and 3 men, 4 and 4 by age
+    assert few is not None and sum(isinstance(part, Table) for part in few.parts) == 1
+
+
 def test_a_missing_part_is_left_out(three: Run, tmp_path: Path) -> None:
     result = three[0]
     needed = {"dataset", "task", "models"}
@@ -220,9 +250,10 @@ def test_the_verdict_says_no_more_than_the_interval(difference: tuple[float, flo
 
 
 @pytest.mark.parametrize(("source", "words"), [
-    ({"file": str(PLANS / "d_t.toml"), "commit": "c"}, "nociband evaluate --dataset d --task t --json"),
+    ({"file": "sdk/nociband/evaluation/plans/d_t.toml", "commit": "c"}, "nociband evaluate --dataset d --task t --json"),
+    ({"file": "nociband/evaluation/plans/d_t.toml"}, "nociband evaluate --dataset d --task t --json"),
     ({"file": str(PLANS / "d_t_parts.toml")}, "--task t --plan sdk/nociband/evaluation/plans/d_t_parts.toml --json"),
-    ({"file": "mine.toml", "modified": True}, "--task t --plan mine.toml --json"),
+    ({"file": "plans/d_t.toml", "modified": True}, "--task t --plan plans/d_t.toml --json"),
     ({"file": "mine.toml", "changed": ["protocol", "seeds"]}, "--plan mine.toml --protocol kfold:5 --seeds 2 --json"),
     ({"file": ""}, "--task t --protocol kfold:5 --models s0,logreg --seeds 2 --primary balanced_accuracy --json")])
 def test_the_command_repeats_the_plan_and_what_options_changed(source: dict[str, Any], words: str) -> None:

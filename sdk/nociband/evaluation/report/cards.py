@@ -55,7 +55,7 @@ def card(view: View) -> dict[str, Any]:
         "details": _escaped(_details(view)),
         "intended": [escape(t) for t in _intended(view)],
         "out_of_scope": [escape(t) for t in _out_of_scope(view)],
-        "factors": _tables(sections_people.subgroups(view)),
+        "factors": _tables(sections_people.subgroups(view))[:1],   # tests between groups stand in the page
         "verdict": [escape(t) for t in verdict.sentences(view)],
         "metrics": _tables(sections.metrics(view)),
         "comparisons": _tables(sections_pairs.comparisons(view)),

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from nociband.evaluation import breakdowns
+import numpy as np
+
+from nociband.evaluation import breakdowns, statistics
 from nociband.evaluation.report import figures, names
 from nociband.evaluation.report.figures import Mark
 from nociband.evaluation.report.parts import Figure, Part, Section, Table, Text
@@ -74,10 +76,34 @@ def subgroups(view: View) -> Section | None:
     if not rows:
         return None
     table = Table(["<Attribute", "<Group", "People", "Windows", *(view.name(m) for m in shown)], rows)
-    return Section("subgroups", "Subgroups", [table, Text(
+    return Section("subgroups", "Subgroups", [table, *_between(view, attributes), Text(
         f"{names.metric(view.primary)} with 95% intervals over the people of the group. Groups were not planned to be compared: "
         "this describes, and differences between such small groups are expected by chance alone. "
         f"Below {breakdowns.FEW} people no figure is given.", "note")])
+
+
+def _between(view: View, attributes: Mapping[str, Mapping[str, Any]]) -> list[Part]:
+    """The reference model's people of one group against those of another, wherever both groups are large enough."""
+    if view.reference not in view.outcomes:
+        return []
+    outcome = view.outcomes[view.reference]
+    pairs: dict[tuple[str, str], dict[str, Any]] = {}
+    for attribute in breakdowns.attribute_names(attributes):
+        known = [who for group, members in breakdowns.groups(outcome.people, attributes, attribute).items()
+                 if group != breakdowns.NOT_RECORDED for who in members]
+        told = statistics.between_groups(outcome.where(np.isin(outcome.subjects, known)), attributes, attribute, view.primary)
+        pairs |= {(attribute, groups): pair for groups, pair in told["pairs"].items() if pair["p"] is not None}
+    if not pairs:
+        return []
+    adjusted = statistics.holm({f"{i}": pair["p"] for i, pair in enumerate(pairs.values())})["p"]
+    rows = [[names.words(attribute), _short(groups).replace(" | ", " against "), " and ".join(map(str, pair["n"])),
+             " and ".join(names.number(median) for median in pair["medians"]), names.number(pair["u"], 1),
+             names.signed(pair["cliffs_delta"], 2), names.probability(adjusted[f"{i}"])]
+            for i, ((attribute, groups), pair) in enumerate(pairs.items())]
+    head = ["<Attribute", "<Groups", "People", "Medians", "Mann-Whitney U", "Cliff's delta", "p (Holm)"]
+    return [Table(head, rows, f"{view.name(view.reference)}, {names.lower(names.metric(view.primary))} of each person: groups of "
+                              f"{breakdowns.FEW} people or more; delta is above 0 where the first group's values are higher; p "
+                              f"adjusted for {names.count(len(rows), 'comparison')} by Holm")]
 
 
 def _groups(view: View, models: list[str], attributes: Mapping[str, Mapping[str, Any]], attribute: str) -> list[list[str]]:
