@@ -32,6 +32,8 @@ def test_the_guide_quotes_the_results() -> None:
             continue
         cells = [c.strip().strip("*") for c in found[2].split("|") if c.strip()]
         judged = [json.loads(path.read_text("utf-8"))["models"].get(found[1], {}) for path in RESULTS]
+        if not any(judged):
+            continue  # a row about something else
         known = {f'{v["mean"]:.3f} ({v["low"]:.3f}-{v["high"]:.3f})' for metrics in judged for v in metrics.values()
                  if isinstance(v.get("low"), float)}
         for cell in cells:
