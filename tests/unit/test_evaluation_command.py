@@ -49,10 +49,16 @@ def nociband(monkeypatch, tmp_path, capsys):
     return call
 
 
-def test_a_plan_is_run_reported_and_gone_on_with(nociband, tmp_path):
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(nociband, tmp_path):
     status, said, _ = nociband("--plan", "plan.toml", "--dry-run")
     assert status == 0 and "6 people" in said and "kfold:3: 3 folds" in said and "not frozen: the file is in no commit" in said
     assert "6 jobs, 24 fits; 0 jobs are finished" in said and not (tmp_path / "build").exists()
+    status, said, _ = nociband("--plan", "plan.toml", "--models", "majority", "--protocol", "holdout", "--dry-run")
+    assert status == 0 and "not the frozen plan: models, protocol changed by options" in said
+
+
+@pytest.mark.slow
+def test_a_plan_is_run_reported_and_gone_on_with(nociband, tmp_path):
     status, said, _ = nociband("--plan", "plan.toml", "--engine", "serial", "--json", "out/result.json", "--report", "report")
     assert status == 0 and "logreg" in said and " to " in said and "Macro-F1: logreg gains" in said
     result = json.loads((tmp_path / "out/result.json").read_text())
@@ -61,8 +67,6 @@ def test_a_plan_is_run_reported_and_gone_on_with(nociband, tmp_path):
     assert (tmp_path / "report/index.html").stat().st_size > 10_000 and (tmp_path / "report/model_card.md").exists()
     status, out, said = nociband("--plan", "plan.toml", "--engine", "serial", "--json", "-")
     assert status == 0 and json.loads(out)["models"] == result["models"] and "6 jobs were finished before" in said
-    status, said, _ = nociband("--plan", "plan.toml", "--models", "majority", "--protocol", "holdout", "--dry-run")
-    assert status == 0 and "not the frozen plan: models, protocol changed by options" in said
 
 
 def test_the_plan_that_ships_is_used_and_options_unfreeze_it(nociband, monkeypatch, tmp_path):
@@ -91,8 +95,11 @@ def test_the_bar_of_a_frozen_run_shows_no_figure(nociband, tmp_path):
     (tmp_path / "plan.toml").write_text(PLAN.partition("[tuning")[0].replace('"logreg", ', ""))
     git("add", "plan.toml")
     git("commit", "-q", "-m", "plan")
-    status, said, _ = nociband("--plan", "plan.toml", "--engine", "serial", "--fresh")
+    status, said, _ = nociband("--plan", "plan.toml", "--engine", "serial", "--fresh", "--json", "new/result.json")
     assert status == 0 and "frozen in commit" in said and "so far" not in said
+    result = json.loads((tmp_path / "new/result.json").read_text())
+    assert result["frozen"] and result["plan_source"]["file"] == "plan.toml" and result["plan_source"]["changed"] == []
+    assert result["models"]["majority"]["macro_f1"]["mean"] > 0 and result["budget"]["jobs"] == 3
 
 
 @pytest.mark.parametrize("arguments, message", [

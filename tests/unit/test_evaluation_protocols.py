@@ -97,6 +97,7 @@ def recorded() -> Examples:
     return windows([recording.subject for recording in fmov.load() for _ in recording.events])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("NOCIBAND_DATA" not in os.environ or not datasets.available("oxazepam_fmov"),
                     reason="set NOCIBAND_DATA to the folder of real recordings")
 @pytest.mark.parametrize("protocol", ["loso", "kfold:5", "holdout:0.3", "holdout:@24"])

@@ -204,12 +204,16 @@ def test_groups_of_five_people_or_more_are_tested_against_each_other(three: Run,
     assert few is not None and sum(isinstance(part, Table) for part in few.parts) == 1
 
 
-def test_a_missing_part_is_left_out(three: Run, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_any_missing_part_is_left_out(three: Run) -> None:
     result = three[0]
     needed = {"dataset", "task", "models"}
     for gone in sorted(set(result) - needed):
         page = Page(report.page(View({k: v for k, v in result.items() if k not in (gone, "per_subject", "comparisons")})))
         assert page.open == [] and all(len(text.split()) > 8 for text in page.sections.values()), gone
+
+
+def test_the_least_result_makes_a_page(tmp_path: Path) -> None:
     least = {"dataset": "fmov", "task": "emotion3", "models": {"s0": {"accuracy": {"mean": 0.4, "low": None, "high": None}}}}
     page = read(report.write(least, None, tmp_path))
     assert set(page.sections) == {"result", "metrics", "published", "limits", "repeat"}
