@@ -149,7 +149,7 @@ def _data(view: View) -> list[tuple[str, str]]:
         ("Of each class", ", ".join(f"{label}: {n}" for label, n in mapping(windows.get("by_class")).items())),
         ("Protocol", _protocol(view)),
         ("Primary metric", names.metric(view.primary)),
-        ("Normalisation", str(view.plan("normalisation") or "")),
+        ("Normalisation", names.normalisation(str(view.plan("normalisation") or ""))),
         ("Warning", str(view.info("warning") or "")),
     ]
 

@@ -23,6 +23,32 @@ VARIANTS = {
     "no_weighting": "no adaptive weighting", "cross_entropy": "cross-entropy instead of focal loss",
     "flat": "all steps flattened", "pooled": "steps pooled over time",
 }
+MEANINGS = {    # for a reader who does not live with them; definitions: docs/evaluation.md
+    "accuracy": "share of windows that were named rightly",
+    "balanced_accuracy": "mean over the classes of the share that was named rightly; guessing gives 1 / number of classes",
+    "macro_f1": "mean over the classes of F1, which is high when a class is both found and not claimed wrongly",
+    "sensitivity": "share of the last class (more than two: of each, averaged) that was found",
+    "specificity": "share of the other windows that were left alone",
+    "auroc": "chance that a window of a class scores above one of another; 0.5 is guessing, 1 perfect",
+    "auroc_within_subject": "the same between windows of one person, averaged over people: how people differ plays no part",
+    "auroc_same_time": "the same between windows at the same place in their sessions: what the clock tells plays no part",
+    "kappa": "agreement beyond what guessing with the same shares would give; 0 is none, 1 complete",
+    "ece": "how far a stated probability is from the share that was right; 0 is honest",
+    "brier": "squared error of the probabilities, summed over the classes; 0 is perfect, 2 the worst",
+    "mae": "mean distance between estimate and truth",
+    "rmse": "the same with large errors weighing more",
+    "pearson": "linear correlation of estimate and truth; 1 is perfect, 0 none",
+    "pearson_within_subject": "the same within a person, averaged over people",
+    "icc": "agreement of estimate and truth in absolute terms; 1 is complete",
+    "bland_altman_bias": "mean of estimate less truth",
+    "bland_altman_lower": "95% of the single errors are expected above this",
+    "bland_altman_upper": "95% of the single errors are expected below this",
+}
+NORMALISATIONS = {
+    "causal": "against the person's own past, as on the band",
+    "zscore": "by mean and standard deviation of all that the person gave, without labels; needs the future",
+    "none": "signals as measured",
+}
 BLIND = ("majority", "clock")     # they look at no signal
 
 
@@ -61,6 +87,11 @@ def is_variant(name: str) -> bool:
 def metric(name: str) -> str:
     """Title of a metric; a name that is not known in words."""
     return METRICS[name].title if name in METRICS else words(name)
+
+
+def normalisation(name: str) -> str:
+    """A normalisation within a person with what it does: "none: signals as measured"."""
+    return f"{name}: {NORMALISATIONS[name]}" if name in NORMALISATIONS else name
 
 
 def words(name: str) -> str:

@@ -120,14 +120,18 @@ def data(view: View) -> Section | None:
         ("Windows judged", str(windows.get("judged") or "")),
         ("Of each class", ", ".join(f"{label}: {n}" for label, n in by_class.items())),
         ("Augmented copies", f"{windows['augmented']}, only ever trained on" if windows.get("augmented") else ""),
-        ("Normalisation", str(view.plan("normalisation") or "")),
+        ("Normalisation", names.normalisation(str(view.plan("normalisation") or ""))),
         ("Folds", str(len(sequence(view.get("folds"))) or "")),
         ("Development people", ", ".join(development)),
         ("Seeds", _seeds(view)),
     ]
     parts: list[Part] = [Facts([(term, text) for term, text in facts if text])]
     if excluded:
-        parts.append(Table(["<Left out", "<Why"], [[str(who), str(why)] for who, why in excluded.items()]))
+        reasons: dict[str, list[str]] = {}
+        for who, why in excluded.items():
+            reasons.setdefault(str(why), []).append(str(who))
+        rows = [[why, str(len(people)), ", ".join(people)] for why, people in reasons.items()]
+        parts.append(Table(["<Why left out", "People", "<Who"], rows))
     return Section("data", "People and windows", parts) if excluded or any(text for _, text in facts) else None
 
 
@@ -139,7 +143,8 @@ def _seeds(view: View) -> str:
     for model, each in seeds.items():
         sets.setdefault(", ".join(map(str, sequence(each))), []).append(view.name(model))
     if len(sets) == 1:
-        return next(iter(sets))
+        only, planned = next(iter(sets)), len(sequence(view.plan("seeds")))
+        return f"{only} (one is enough: it changes nothing here)" if planned > 1 and "," not in only else only
     common = max(sets, key=lambda s: len(sets[s]))
     return "; ".join(
         [

@@ -77,7 +77,10 @@ def metrics(view: View) -> Section | None:
     if any(view.metric(m, "auroc_same_time") for m in known):
         note += (" A model that reads the time alone has an AUROC at the same time below 0.5, since the person who is judged is "
                  "missing among those it learned the order from: an interval above 0.5 shows more than time; others, nothing.")
-    return Section("metrics", "All metrics", [*tables, *(Text(text, "note") for text in (note, _reasons(view, known)) if text)])
+    there = [n for n in view.metric_names if n in names.MEANINGS and any(view.metric(m, n) for m in known)]
+    words = [Text("What each of them says:"), Facts([(names.metric(n), names.MEANINGS[n]) for n in there])] if there else []
+    return Section("metrics", "All metrics",
+                   [*tables, *(Text(text, "note") for text in (note, _reasons(view, known)) if text), *words])
 
 
 def _in_columns(models: list[str]) -> list[list[str]]:
@@ -104,9 +107,14 @@ def directed(name: str) -> str:
 
 
 def _reasons(view: View, models: list[str]) -> str:
-    found = dict.fromkeys(f"{names.metric(n)} of {view.name(m)}: {value['reason']}" for m in models for n in view.metric_names
-                          if (value := mapping(view.get("models", m, n))).get("reason"))
-    return f"Left out: {'; '.join(found)}." if found else ""
+    found: dict[tuple[str, str], list[str]] = {}
+    for model in models:
+        for name in view.metric_names:
+            if reason := mapping(view.get("models", model, name)).get("reason"):
+                found.setdefault((names.metric(name), str(reason)), []).append(view.name(model))
+    texts = [f"{title}{'' if len(whose) == len(models) else f' of {names.listing(whose)}'}: {reason}"
+             for (title, reason), whose in found.items()]
+    return f"Left out: {'; '.join(texts)}." if texts else ""
 
 
 def elsewhere(view: View) -> Section | None:

@@ -128,7 +128,15 @@ def warnings(view: View) -> list[str]:
         found.append(f"The data are of {of}, not of pain. No figure here is one of pain recognition.")
     if warning and not found:
         found.append(f"{names.sentence(str(warning)).rstrip('.')}.")
-    return found + [text for text in (_clock(view), _reach(view)) if text]
+    return found + [text for text in (_unplanned(view), _clock(view), _reach(view)) if text]
+
+
+def _unplanned(view: View) -> str:
+    """A run whose plan may have been written after its figures were seen says so where the figures are."""
+    if view.get("frozen") is not False:
+        return ""
+    return ("No frozen plan stood before this run (see Plan): its figures are exploratory. A plan is frozen when it was "
+            "committed before, is unchanged since, and no option replaced a part of it.")
 
 
 def _clock(view: View) -> str:
