@@ -53,7 +53,8 @@ BLIND = ("majority", "clock")     # they look at no signal
 
 
 def model(name: str, score: bool = False) -> str:
-    """A model's name in words: "s0:no_attention" is "S0 without attention", "s0@none" is "S0, normalisation none".
+    """A model's name in words: "s0:no_attention" is "S0 without attention", "s0@none" is "S0, normalisation none", a class of
+    one's own "lab.models:Forest" is "Forest (lab.models)".
 
     With `score`, "majority" is what it is for a score: the mean of the training people.
     """
@@ -61,7 +62,9 @@ def model(name: str, score: bool = False) -> str:
     base, _, variant = plain.partition(":")
     text = SCORE_MODELS.get(base) if score else None
     text = text or MODELS.get(base, base)
-    if variant:
+    if variant and "." in base:
+        text = f"{variant} ({base})"
+    elif variant:
         text += f" {_variant(variant)}"
     return f"{text}, normalisation {normalisation}" if normalisation else text
 
