@@ -78,7 +78,8 @@ def metrics(view: View) -> Section | None:
         note += (" A model that reads the time alone has an AUROC at the same time below 0.5, since the person who is judged is "
                  "missing among those it learned the order from: an interval above 0.5 shows more than time; others, nothing.")
     there = [n for n in view.metric_names if n in names.MEANINGS and any(view.metric(m, n) for m in known)]
-    words = [Text("What each of them says:"), Facts([(names.metric(n), names.MEANINGS[n]) for n in there])] if there else []
+    facts = Facts([(names.metric(n), names.MEANINGS[n]) for n in there])
+    words: list[Part] = [Text("What each of them says:"), facts] if there else []
     return Section("metrics", "All metrics",
                    [*tables, *(Text(text, "note") for text in (note, _reasons(view, known)) if text), *words])
 
