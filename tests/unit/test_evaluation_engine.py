@@ -183,5 +183,5 @@ def test_a_ray_cluster_gives_the_same_and_a_killed_worker_loses_no_finished_fold
     before, _ = fits_in(fits)
     same_bytes(done, engine.run(jobs, shared, "ray", address=cluster, folder=tmp_path / "jobs"))
     assert fits_in(fits)[0] == before
-    with pytest.raises(ModelError, match=r"Wrong, fold 'p00', seed 0: wrong must answer with probabilities"):
+    with pytest.raises(ModelError, match=r"Wrong, fold 'p0[0-3]', seed [01]: wrong must answer with probabilities"):
         engine.run(jobs_of(context("Wrong")), context("Wrong"), "ray", address=cluster)
