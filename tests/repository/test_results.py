@@ -34,7 +34,7 @@ def test_the_guide_quotes_the_results() -> None:
         judged = [json.loads(path.read_text("utf-8"))["models"].get(found[1], {}) for path in RESULTS]
         if not any(judged):
             continue  # a row about something else
-        known = {f'{v["mean"]:.3f} ({v["low"]:.3f}-{v["high"]:.3f})' for metrics in judged for v in metrics.values()
+        known = {f'{v["mean"]:.3f} ({v["low"]:.3f} to {v["high"]:.3f})' for metrics in judged for v in metrics.values()
                  if isinstance(v.get("low"), float)}
         for cell in cells:
             assert cell == "-" or cell in known, f"{found[1]}: {cell} stands in no published result"
