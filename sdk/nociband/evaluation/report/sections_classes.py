@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nociband.evaluation import breakdowns
-from nociband.evaluation.report import figures_classes
+from nociband.evaluation.report import figures_classes, names
 from nociband.evaluation.report.figures_classes import Bins, Roc
 from nociband.evaluation.report.parts import Figure, Matrices, Matrix, Section, Text
 from nociband.evaluation.report.reading import View, mapping
@@ -77,12 +77,14 @@ def calibration(view: View) -> Section | None:
 
 def confusion(view: View) -> Section | None:
     """Confusion matrices, rows normalised, with counts."""
-    found = [m for model in view.models if (m := _matrix(view, model))][:MOST_MATRICES]
+    ordered = sorted(view.models, key=lambda model: model not in view.informed)     # controls last: they are left out first
+    found = [m for model in ordered if (m := _matrix(view, model))]
     if not found:
         return None
-    return Section("confusion", "Confusion", [Matrices(found), Text(
+    left = names.listing([m.title for m in found[MOST_MATRICES:]]) if found[MOST_MATRICES:] else ""
+    return Section("confusion", "Confusion", [Matrices(found[:MOST_MATRICES]), Text(
         "Rows are the truth and add up to 1: share of the class's windows that got this answer, and below it the number of "
-        "windows, both mean over seeds.", "note")])
+        f"windows, both mean over seeds.{f' Not shown: {left}.' if left else ''}", "note")])
 
 
 def _matrix(view: View, model: str) -> Matrix | None:

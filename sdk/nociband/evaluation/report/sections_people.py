@@ -16,7 +16,7 @@ from nociband.evaluation.report.parts import Figure, Part, Section, Table, Text
 from nociband.evaluation.report.reading import View, mapping, sequence
 
 MOST_DRAWN = 5      # models in the figure of people: more dots side by side cannot be told apart
-MOST_LISTED = 4     # models in the table of subgroups; the reference is the first
+MOST_LISTED = 3     # models in the table of subgroups that a tablet shows whole; the reference is the first
 
 
 def people(view: View) -> Section | None:
