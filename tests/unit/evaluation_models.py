@@ -131,3 +131,48 @@ def _note(line: str) -> None:
     if path:
         with Path(path).open("a") as file:
             file.write(f"{os.getpid()} {line}\n")
+
+
+class Greedy(Centroid):
+    """Wants an argument that nobody gives it."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns = columns
+
+
+class Broken(Centroid):
+    """Fails before it exists."""
+
+    def __init__(self) -> None:
+        raise OSError("weights.bin is not here")
+
+
+class Unfit:
+    """Says what could be chosen, and can do nothing."""
+
+    name = "unfit"
+
+    def candidates(self, task: TaskInfo) -> tuple[Mapping[str, Any], ...]:
+        return ({},)
+
+
+class Unnamed:
+    """Nothing of a model."""
+
+
+class Single(Centroid):
+    """Offers settings where a tuple of them belongs."""
+
+    name = "single"
+
+    def candidates(self, task: TaskInfo) -> Any:
+        return {"columns": 1}
+
+
+class Clueless(Centroid):
+    """Does not know its own settings."""
+
+    name = "clueless"
+
+    def candidates(self, task: TaskInfo) -> tuple[Mapping[str, Any], ...]:
+        raise KeyError(task.task)

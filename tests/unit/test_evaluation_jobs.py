@@ -188,6 +188,37 @@ def test_models_are_found_and_refused_by_name():
         ["s0", "s0", "s0", "s0", HERE + "Prior"]
 
 
+@pytest.mark.parametrize("name, message", [
+    (HERE + "Greedy", "cannot be made: it is called without arguments, and raises TypeError: .*'columns'"),
+    (HERE + "Broken", "cannot be made: .*raises OSError: weights.bin is not here"),
+    (HERE + "Unfit", r"Unfit' lacks fit\(train, task, seed, settings\); docs"),
+    (HERE + "Unnamed", r"Unnamed' lacks a name \(str\) and candidates\(task\) and fit"),
+    (HERE[:-1], "'tests.unit.evaluation_models' names no class: .*e.g. tests.unit.evaluation_models:Mine"),
+    ("s0:no_attentoin", "no model 's0:no_attentoin'; there are: majority, .*s0:no_attention"),
+    ("s0x:no_attention", "'s0x:no_attention' cannot be imported .No module named 's0x'.*; the laboratory's own are: majority")])
+def test_a_model_that_is_not_whole_is_refused_in_a_line(name, message):
+    with pytest.raises(ModelError, match=message) as refused:
+        models.find_model(name)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name, message", [("Single", "Single: candidates.task. gives a tuple of dicts, .* not {'columns': 1}"),
+                                           ("Clueless", "Clueless: candidates.task. raises KeyError: 'two'")])
+def test_candidates_that_are_none_are_refused_before_any_job(name, message):
+    with pytest.raises(ModelError, match=message):
+        evaluate.work_of(context((name,), people=4, protocol="kfold:2"))
+
+
+def test_a_model_may_lie_in_a_module_alone(tmp_path, monkeypatch):
+    (tmp_path / "lone_model.py").write_text("from tests.unit.evaluation_models import Prior\n\n\nclass Mine(Prior):\n    name = 'mine'\n")
+    (tmp_path / "lone_fault.py").write_text("class Mine(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert models.find_model("lone_model:Mine@none").name == "mine" and models.base_of("lone_model:Mine@none") == "lone_model:Mine"
+    assert models.own_source("lone_model:Mine") != models.own_source(HERE + "Prior") != "" == models.own_source("s0:flat")
+    with pytest.raises(ModelError, match="'lone_fault:Mine' cannot be imported: its module raises SyntaxError"):
+        models.find_model("lone_fault:Mine")
+
+
 def test_one_seed_for_a_model_without_seeds_and_one_choice_a_fold():
     work = evaluate.work_of(context(("Centroid", "Tuned", "Prior"), people=4, protocol="kfold:2"))
     seeds = {name: sorted(j.seed for j in (*work.first, *work.waiting) if j.model == HERE + name and j.fold == 0)

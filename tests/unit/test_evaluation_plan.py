@@ -68,14 +68,14 @@ def test_the_digest_stands_for_what_is_said_not_how(tmp_path):
     (('"brier"', '"bland_altman_bias"'), "primary 'bland_altman_bias' is none of"),
     (('"macro_f1"', '"f1"'), "tuning.metric 'f1' is none of"),
     (('reference = "s0"', 'reference = "s1"'), "reference 's1' is not among models"),
-    (('candidates.logreg', 'candidates.svm'), "tuning.candidates 'svm' is not among models"),
+    (('candidates.logreg', 'candidates.svm'), "tuning.candidates 'svm' is not among models, nor is a variant"),
     (('model = "s0"\nmargin', 'model = "svm"\nmargin'), "non_inferiority.model 'svm' is not among models"),
     (('margin = 0.03', 'margin = 0'), "non_inferiority.margin is 0; it is a difference > 0"),
     (('margin = 0.03', ''), "non_inferiority lacks something"),
     (('inner_folds = 4', 'inner_folds = 1'), "tuning.inner_folds is 1; 2 or more"),
     (('inner_folds = 4', 'inner_folds = true'), "tuning: inner_folds is a int, not True"),
     (('models = ["s0",', 'models = ["s0", "s0",'), "models names 's0' twice"),
-    (('"s0@none"', '"s0@median"'), "the normalisation 'median' is none of causal, zscore, none"),
+    (('"s0@none"', '"s0@median"'), "the normalisation 'median' of the model 's0@median' is none of causal, zscore, none"),
     (('["01", "02"]', '[1, 2]'), "development_people is a list of strings, not [1, 2]"),
     (('protocol = "loso"', 'protocol = 5'), "protocol is a str, not 5"),
     (('models = [', 'models = '), "is not TOML"),
@@ -126,3 +126,15 @@ def test_other_models_take_what_named_them_along():
     less = plan.with_changes(models=("s0",))
     assert less.reference == "" and less.against == "s0" and not less.tuning.candidates and less.non_inferiority is not None
     assert plan.with_changes(models=("svm",)).non_inferiority is None
+
+
+def test_candidates_may_be_those_of_the_model_that_a_variant_is_of():
+    mine = "mylab.models:Mine"
+    lists = {name: [{"c": 1}] for name in ("s0", "logreg", mine)}
+    plan = plans.from_dict({"dataset": "d", "task": "t", "models": ["s0", "logreg", mine], "tuning": {"candidates": lists}})
+    for variants, kept in {("s0:no_attention", "majority"): {"s0"}, ("logreg@none",): {"logreg"}, (f"{mine}@none",): {mine},
+                           ("s0:flat@none", "logreg"): {"s0", "logreg"}}.items():
+        fewer = plan.with_changes(models=variants)
+        assert set(fewer.tuning.candidates) == kept and plans.from_dict(fewer.to_dict()) == fewer
+    with pytest.raises(SpecError, match="the normalisation 'foo' of the model 'logreg@foo' is none of causal, zscore, none$"):
+        plan.with_changes(models=("logreg@foo",))

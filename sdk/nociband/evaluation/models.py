@@ -12,6 +12,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,62 @@ SUM_TOLERANCE = 1e-4    # of the probabilities of a window: float32 networks do 
 def find_model(name: str) -> Estimator:
     """The estimator of a name: the laboratory's own, or yours as `package.module:ClassOrFunction`; "@..." at its end is ignored.
 
-    Yours is called without arguments and gives an Estimator. Raises ModelError when there is none.
+    Yours is called without arguments and gives an Estimator. Raises ModelError when there is none, or when it is not whole.
     """
     plain = name.partition("@")[0]
     if not _is_own(plain):
+        if re.fullmatch(r"\w+(\.\w+)+:?", plain):
+            raise ModelError(f"the model {plain!r} names no class: a model of yours is package.module:Class, "
+                             f"e.g. {plain.rstrip(':')}:Mine")
         from nociband.training import estimators
 
         return estimators.find(plain)
+    return _whole(plain, _made(plain))
+
+
+def _made(plain: str) -> Any:
+    """What the class or function of that name gives. Raises ModelError when it cannot be imported or raises."""
     module, _, attribute = plain.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)()
+        make = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as e:
+        from nociband.training import estimators
+
+        others = "" if "." in module else f"; the laboratory's own are: {', '.join(estimators.names())}"
         raise ModelError(f"the model {plain!r} cannot be imported ({e}): it is package.module:Class, importable from here "
-                         f"(set PYTHONPATH to its folder)") from e
+                         f"(set PYTHONPATH to its folder){others}") from e
+    except Exception as e:  # a module of somebody else's: whatever it raises
+        raise ModelError(f"the model {plain!r} cannot be imported: its module raises {type(e).__name__}: {e}") from e
+    try:
+        return make()
+    except Exception as e:
+        raise ModelError(f"the model {plain!r} cannot be made: it is called without arguments, and raises "
+                         f"{type(e).__name__}: {e}") from e
+
+
+def _whole(plain: str, made: Any) -> Estimator:
+    """`made`, when it has what an Estimator has. Raises ModelError that names what is missing."""
+    missing = [] if isinstance(getattr(made, "name", None), str) else ["a name (str)"]
+    missing += [f"{method}({arguments})" for method, arguments in _METHODS.items() if not callable(getattr(made, method, None))]
+    if missing:
+        raise ModelError(f"the model {plain!r} lacks {' and '.join(missing)}; docs/evaluation.md has a whole one")
+    return made
+
+
+_METHODS = {"candidates": "task", "fit": "train, task, seed, settings"}
 
 
 def _is_own(plain: str) -> bool:
-    return re.fullmatch(r"\w+(\.\w+)+:\w+", plain) is not None
+    """Whether it is a module and a class: "mylab.models:Mine", and "mine:Mine" where "mine" is none of the laboratory's."""
+    found = re.fullmatch(r"(\w+(?:\.\w+)*):\w+", plain)
+    return found is not None and ("." in found[1] or found[1] not in _laboratory())
+
+
+@cache
+def _laboratory() -> frozenset[str]:
+    from nociband.training import estimators
+
+    return frozenset(name.partition(":")[0] for name in estimators.names())
 
 
 def base_of(name: str) -> str:

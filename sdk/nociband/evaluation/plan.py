@@ -10,13 +10,14 @@ import hashlib
 import json
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from nociband.errors import DataError, SpecError
 from nociband.evaluation.metrics import METRICS
+from nociband.evaluation.models import base_of
 
 PLANS = Path(__file__).with_name("plans")
 SHIPPED = Path("nociband/evaluation/plans")    # how PLANS ends, wherever it is installed
@@ -83,9 +84,11 @@ class Plan:
               for what, metric in (("primary", self.primary), ("tuning.metric", self.tuning.metric))
               if metric and metric not in COMPARABLE),
             *(f"a seed is a whole number >= 0, not {seed!r}" for seed in self.seeds if type(seed) is not int or seed < 0),
-            *(f"the normalisation {n!r} is none of {', '.join(NORMALISATIONS)}" for n in self.normalisations
+            *(f"the normalisation {n!r}{of} is none of {', '.join(NORMALISATIONS)}" for n, of in self._asked()
               if n and n not in NORMALISATIONS),
             *(f"{what} {model!r} is not among models" for what, model in self._named_models() if model not in self.models),
+            *(f"tuning.candidates {model!r} is not among models, nor is a variant of it" for model in self.tuning.candidates
+              if model not in self._with_bases(self.models)),
         ]
         if self.tuning.inner_folds < 2:
             problems.append(f"tuning.inner_folds is {self.tuning.inner_folds}; 2 or more belong there")
@@ -98,11 +101,19 @@ class Plan:
 
     def _named_models(self) -> list[tuple[str, str]]:
         named = [("reference", self.reference)] if self.reference else []
-        named += [("tuning.candidates", model) for model in self.tuning.candidates]
         if self.non_inferiority:
             named += [("non_inferiority.model", self.non_inferiority.model)]
             named += [("non_inferiority.against", model) for model in self.non_inferiority.against]
         return named
+
+    def _asked(self) -> list[tuple[str, str]]:
+        """Normalisations with the words that say who asks for each."""
+        return [(self.normalisation, ""), *((m.partition("@")[2], f" of the model {m!r}") for m in self.models if "@" in m)]
+
+    @staticmethod
+    def _with_bases(models: Collection[str]) -> set[str]:
+        """What `tuning.candidates` may name: the models, and those that they are variants of."""
+        return {*models, *map(base_of, models)}
 
     @property
     def higher_is_better(self) -> bool:
@@ -137,8 +148,7 @@ class Plan:
     def with_changes(self, **changes: Any) -> Plan:
         """A plan with other values; what named a model that is gone goes too."""
         models = changes.get("models", self.models)
-        bases = {m.partition("@")[0].partition(":")[0] for m in models}
-        candidates = {m: c for m, c in self.tuning.candidates.items() if m in models or m in bases}
+        candidates = {m: c for m, c in self.tuning.candidates.items() if m in self._with_bases(models)}
         kept: dict[str, Any] = {"tuning": replace(self.tuning, candidates=candidates),
                                 "reference": self.reference if self.reference in models else ""}
         rule = self.non_inferiority

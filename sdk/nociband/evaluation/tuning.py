@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nociband.errors import ModelError
+from nociband.errors import ModelError, NocibandError
 from nociband.evaluation import metrics, protocols
 from nociband.evaluation.models import base_of, check_settings, fit_and_answer
 from nociband.evaluation.plan import COMPARABLE, Tuning
@@ -32,12 +32,25 @@ class Choice:
 def candidates_of(estimator: Estimator, name: str, task: TaskInfo, tuning: Tuning) -> tuple[Mapping[str, Any], ...]:
     """The settings to choose between: the plan's for this name, or for the model that the name is a variant of, else the model's
     own. What an ablation switches off stays off whatever is listed. Raises ModelError for none and for what the model lacks."""
-    listed = tuning.candidates.get(name) or tuning.candidates.get(base_of(name)) or estimator.candidates(task)
+    listed = tuning.candidates.get(name) or tuning.candidates.get(base_of(name)) or _own(estimator, name, task)
     if not listed:
         raise ModelError(f"{name} offers no settings for {task.dataset} {task.task}: one set, {{}}, is the least")
     for settings in listed:
         check_settings(estimator, name, settings)
     return tuple(listed)
+
+
+def _own(estimator: Estimator, name: str, task: TaskInfo) -> tuple[Mapping[str, Any], ...]:
+    """What the model itself offers; one of yours may raise or give anything."""
+    try:
+        offered = estimator.candidates(task)
+    except NocibandError:
+        raise
+    except Exception as e:
+        raise ModelError(f"{name}: candidates(task) raises {type(e).__name__}: {e}") from e
+    if not isinstance(offered, list | tuple) or not all(isinstance(settings, Mapping) for settings in offered):
+        raise ModelError(f"{name}: candidates(task) gives a tuple of dicts, as ({{}},), not {offered!r}")
+    return tuple(offered)
 
 
 def choose(estimator: Estimator, name: str, train: Examples, task: TaskInfo, seed: int, tuning: Tuning) -> Choice:

@@ -62,7 +62,7 @@ def model(name: str, score: bool = False) -> str:
     base, _, variant = plain.partition(":")
     text = SCORE_MODELS.get(base) if score else None
     text = text or MODELS.get(base, base)
-    if variant and "." in base:
+    if variant and base not in MODELS:
         text = f"{variant} ({base})"
     elif variant:
         text += f" {_variant(variant)}"
@@ -79,7 +79,8 @@ def _variant(name: str) -> str:
 def base(name: str) -> str:
     """The model of which `name` is a variant; the name itself for a plain one. A class of one's own keeps its path."""
     plain = name.partition("@")[0]
-    return plain if "." in plain.partition(":")[0] else plain.partition(":")[0]
+    model = plain.partition(":")[0]
+    return model if model in MODELS else plain
 
 
 def is_variant(name: str) -> bool:
