@@ -55,6 +55,8 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(nociband, tmp_path):
     assert "6 jobs, 24 fits; 0 jobs are finished" in said and not (tmp_path / "build").exists()
     status, said, _ = nociband("--plan", "plan.toml", "--models", "majority", "--protocol", "holdout", "--dry-run")
     assert status == 0 and "not the frozen plan: models, protocol changed by options" in said
+    status, said, _ = nociband("--plan", "plan.toml", "--models", "logreg@none,majority", "--dry-run")
+    assert status == 0 and "plan_kfold3_exploratory" in said.replace("\n", "")
 
 
 @pytest.mark.slow
@@ -95,11 +97,18 @@ def test_the_bar_of_a_frozen_run_shows_no_figure(nociband, tmp_path):
     (tmp_path / "plan.toml").write_text(PLAN.partition("[tuning")[0].replace('"logreg", ', ""))
     git("add", "plan.toml")
     git("commit", "-q", "-m", "plan")
+    assert [p.name for p in (tmp_path / "build/evaluations").iterdir()] == ["plan_kfold3_exploratory"]
     status, said, _ = nociband("--plan", "plan.toml", "--engine", "serial", "--fresh", "--json", "new/result.json")
     assert status == 0 and "frozen in commit" in said and "so far" not in said
     result = json.loads((tmp_path / "new/result.json").read_text())
     assert result["frozen"] and result["plan_source"]["file"] == "plan.toml" and result["plan_source"]["changed"] == []
     assert result["models"]["majority"]["macro_f1"]["mean"] > 0 and result["budget"]["jobs"] == 3
+    reported = tmp_path / "build/evaluations/plan_kfold3"
+    assert json.loads((reported / "result.json").read_text()) == result
+    for more in ((), ("--dry-run",)):
+        status, _, said = nociband("--plan", "plan.toml", "--primary", "kappa", "--out", str(reported), *more)
+        assert status == 1 and "Give another --out, or --fresh" in " ".join(said.split())
+    assert json.loads((reported / "result.json").read_text()) == result
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -114,6 +123,9 @@ def test_the_bar_of_a_frozen_run_shows_no_figure(nociband, tmp_path):
     (["--plan", "plan.toml", "--report", "plan.toml"], "--report: plan.toml is a file"),
     (["--plan", "plan.toml", "--out", "plan.toml/run"], "--out: plan.toml is a file"),
     (["--plan", "plan.toml", "--engine", "cloud"], "unknown engine 'cloud'; there are: serial, local, ray"),
+    (["--plan", "plan.toml", "--address", "auto"], "--address auto is of a Ray cluster, and --engine local uses none"),
+    (["--plan", "plan.toml", "--models", "s0:no_attentoin"], "no model 's0:no_attentoin'; there are: majority"),
+    (["--plan", "plan.toml", "--models", "logreg@foo"], "the normalisation 'foo' of the model 'logreg@foo' is none of causal"),
     (["--plan", "plan.toml", "--engine", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers at 127.0.0.1:1"),
 ])
 def test_what_is_wrong_is_said_in_a_line(nociband, tmp_path, arguments, message):

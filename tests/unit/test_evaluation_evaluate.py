@@ -180,6 +180,20 @@ def test_nobody_sees_a_figure_of_a_frozen_run_before_its_end(tmp_path):
     assert all(not at.running for at in seen[True]) and seen[False][-1].running[CENTROID] > 0.5
 
 
+def test_a_frozen_result_is_not_replaced_by_another_unless_that_is_asked_for(tmp_path):
+    frozen, shared = Source("plan.toml", "c" * 40, "2026-01-01"), context(models=(PRIOR,), people=4)
+    run(shared, tmp_path, source=frozen)
+    for source in (None, Source("plan.toml"), replace(frozen, changed=("seeds",)), replace(frozen, modified=True)):
+        with pytest.raises(ModelError, match="result of a frozen plan, and this run follows none.*Give another --out, or --fresh"):
+            run(shared, tmp_path, source=source)
+        assert json.loads((tmp_path / "result.json").read_text())["frozen"]
+    assert run(shared, tmp_path, source=frozen)[0]["budget"]["jobs_kept"] == 4
+    assert not run(shared, tmp_path, fresh=True)[0]["frozen"] and run(shared, tmp_path, source=frozen)[0]["frozen"]
+    (tmp_path / "result.json").write_text("{")
+    with pytest.raises(DataError, match="result.json cannot be read .*start over with --fresh"):
+        run(shared, tmp_path)
+
+
 @pytest.mark.parametrize("model, candidate, message", [
     ("s0", {"epochz": 3}, "s0: unknown training settings epochz; there are: network, hidden"),
     ("s0", {"dropout": 1.5}, "s0: dropout is a share from 0 to below 1, not 1.5"),

@@ -67,6 +67,8 @@ def test_seeds_draw_other_folds_and_defaults_are_as_documented():
     assert folds(PEOPLE, "kfold:5", 0) != folds(PEOPLE, "kfold:5", 1)
     assert folds(PEOPLE, "holdout", 0) != folds(PEOPLE, "holdout", 1)
     assert len(folds(PEOPLE, "holdout")[0].test) == 7  # a quarter of 27
+    assert [f.words for f in folds(["a", "b"], "loso")] == ["fold 'a'", "fold 'b'"]
+    assert {f.words == f.name for p in ("kfold:3", "holdout", "holdout:@00") for f in folds(PEOPLE, p)} == {True}
     assert [f.name for f in folds(PEOPLE, "kfold:3")] == ["fold 1 of 3", "fold 2 of 3", "fold 3 of 3"]
 
 

@@ -30,7 +30,8 @@ def test_every_metric_and_normalisation_is_explained() -> None:
 
 @pytest.mark.parametrize(("name", "words"), [
     ("s0:no_attention", "S0 without attention"), ("lab.models:Forest", "Forest (lab.models)"),
-    ("lab.models:Forest@none", "Forest (lab.models), normalisation none")])
+    ("lab.models:Forest@none", "Forest (lab.models), normalisation none"),
+    ("mine:Forest@none", "Forest (mine), normalisation none")])
 def test_a_model_of_ones_own_is_no_variant_of_its_module(name: str, words: str) -> None:
     assert names.model(name) == words and names.is_variant(name) is (name != "lab.models:Forest")
 

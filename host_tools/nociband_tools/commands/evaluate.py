@@ -33,7 +33,7 @@ def command(
     address: Annotated[str | None, typer.Option(help="Ray: HOST:PORT of a cluster, auto, or local to start one here.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as there are cores when not given.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of data sets; else $NOCIBAND_DATA, else the download cache.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder that keeps the run; else build/evaluations/DATASET_...")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder that keeps the run; else build/evaluations/PLAN_...")] = None,
     fresh: Annotated[bool, typer.Option("--fresh/--resume", help="Start over, or go on with what is finished.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
@@ -43,10 +43,16 @@ def command(
     engines.check(engine, address)
     chosen, source = _plan(plan, {"dataset": dataset, "task": task, "protocol": protocol, "primary": primary, "seeds": seeds,
                                   "normalisation": normalisation, "models": [m.strip() for m in models.split(",") if m.strip()]})
-    out = out or Path("build/evaluations") / "_".join([chosen.dataset, chosen.task, chosen.protocol.replace(":", "")])
+    out = out or _folder(chosen, source)
     _check_targets(out, json_to, report, chosen)
     options = {"engine": engine, "workers": workers, "address": address, "source": source, "fresh": fresh}
     _judge(chosen, options, data, out, json_to, report, dry_run)
+
+
+def _folder(plan: Plan, source: Source) -> Path:
+    """build/evaluations/PLAN_PROTOCOL of the plan's file, DATASET_TASK in its place without one; _exploratory: not as frozen."""
+    parts = [Path(source.file).stem if source.file else f"{plan.dataset}_{plan.task}", plan.protocol.replace(":", "")]
+    return Path("build/evaluations") / "_".join([*parts, *([] if source.frozen else ["exploratory"])])
 
 
 def _check_targets(out: Path, json_to: str, report: Path | None, plan: Plan) -> None:
@@ -76,6 +82,8 @@ def _judge(plan: Plan, options: dict[str, Any], data: Path | None, out: Path, js
     with console.status(f"windows of {plan.dataset}"):
         context = run.prepare(plan, data)
     _say_plan(console, context.plan, source)
+    if not options["fresh"]:
+        run.RunFolder(out).keep_frozen(source)
     if dry_run:
         _say_work(console, context, out)
         return

@@ -49,9 +49,12 @@ def run(jobs: Sequence[Job], context: Context, engine: str = "local", workers: i
 
 
 def check(engine: str, address: str | None = None) -> None:
-    """Raises EnvironmentProblem for an unknown engine and where no cluster listens (Ray itself tries for minutes)."""
+    """Raises EnvironmentProblem for an unknown engine, an address without Ray, and where no cluster listens (Ray itself tries for minutes)."""
     if engine not in ENGINES:
         raise EnvironmentProblem(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
+    if address and engine != "ray":
+        raise EnvironmentProblem(f"--address {address} is of a Ray cluster, and --engine {engine} uses none: give --engine ray, or "
+                                 "leave --address out")
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if engine != "ray" or not host or not port.isdecimal():
         return
@@ -100,7 +103,7 @@ def _named(job: Job, context: Context) -> JobResult:
     try:
         return run_job(job, context)
     except NocibandError as e:
-        raise type(e)(f"{job.model}, fold {context.folds[job.fold].name!r}, seed {job.seed}: {e}") from e
+        raise type(e)(f"{job.model}, {context.folds[job.fold].words}, seed {job.seed}: {e}") from e
 
 
 def _on_ray(job: Job, context: Context) -> JobResult:

@@ -130,9 +130,10 @@ def evaluate(plan: Plan, folder: Path, engine: str = "local", workers: int | Non
     """
     context = context or prepare(plan, data)
     plan = context.plan
-    work, run = work_of(context), RunFolder(folder)
+    work, run, source = work_of(context), RunFolder(folder), source or Source()
+    if not fresh:
+        run.keep_frozen(source)
     run.claim(context, fresh)
-    source = source or Source()
     watch = _Watch(context, work.jobs, progress, figures=not source.frozen)
     options: dict[str, Any] = {"engine": engine, "workers": workers, "address": address, "folder": run.jobs, "on_result": watch}
     started = time.perf_counter()
@@ -235,6 +236,19 @@ class RunFolder:
         about = self.read() or {"dataset": context.plan.dataset, "task": context.plan.task, "parts": context.parts, "windows": {},
                                 "seconds": 0.0}
         self._write({**about, "windows": {**about["windows"], **context.windows}})
+
+    def keep_frozen(self, source: Source) -> None:
+        """Raises ModelError when result.json is of a frozen plan and the run to come is not, DataError when it cannot be read."""
+        path = self.folder / "result.json"
+        if source.frozen or not path.exists():
+            return
+        try:
+            frozen = json.loads(path.read_text("utf-8")).get("frozen")
+        except (OSError, ValueError, AttributeError) as e:
+            raise DataError(f"{path} cannot be read ({type(e).__name__}: {e}); start over with --fresh") from e
+        if frozen:
+            raise ModelError(f"{path} is the result of a frozen plan, and this run follows none: it would replace it. Give "
+                             "another --out, or --fresh")
 
     def check(self, context: Context) -> None:
         """Raises ModelError when the folder is another run's, naming what differs. A normalisation may be new to it."""

@@ -16,6 +16,7 @@ from nociband.training.examples import Examples
 
 KNOWN = "loso (leave one subject out), kfold:K (e.g. kfold:5), holdout or holdout:SHARE (e.g. holdout:0.25), holdout:@NAME,NAME"
 HOLDOUT_SHARE = 0.25
+_SPEAKING = ("fold ", "inner ", "hold-out")     # how the names of folds of several people begin
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,25 @@ class Fold:
     def __post_init__(self) -> None:
         both = sorted(set(self.train) & set(self.test))
         if both:
-            raise ModelError(f"fold {self.name!r}: {', '.join(both)} would be judged by a model that was trained on them")
+            raise ModelError(f"{self.words}: {', '.join(both)} would be judged by a model that was trained on them")
         for side in ("train", "test"):
             names = getattr(self, side)
             if not names:
-                raise ModelError(f"fold {self.name!r}: no person to {side}")
+                raise ModelError(f"{self.words}: no person to {side}")
             if len(set(names)) != len(names):
-                raise ModelError(f"fold {self.name!r}: a person stands twice in {side}")
+                raise ModelError(f"{self.words}: a person stands twice in {side}")
+
+    @property
+    def words(self) -> str:
+        """How a message names it: "fold 1 of 5" as it is, a person's as "fold 'p07'"."""
+        return self.name if self.name.startswith(_SPEAKING) else f"fold {self.name!r}"
 
     def sides(self, examples: Examples) -> tuple[Examples, Examples]:
         """(windows to fit on, augmented copies included; plain windows to judge). Raises ModelError when a side has none."""
         train, test = examples.of(self.train), examples.of(self.test).plain()
         for side, part in (("train", train), ("test", test)):
             if not len(part):
-                raise ModelError(f"fold {self.name!r}: the people to {side} have no window")
+                raise ModelError(f"{self.words}: the people to {side} have no window")
         return train, test
 
     def to_dict(self) -> dict[str, object]:
@@ -83,7 +89,7 @@ def inner_folds(train_people: Iterable[str], k: int, seed: int = 0) -> tuple[Fol
     names = _names(train_people)
     if k < 2:
         raise ModelError(f"nested tuning needs 2 or more inner folds, not {k}")
-    return _kfold(names, min(k, len(names)), seed, "inner {} of {}")
+    return _kfold(names, min(k, len(names)), seed, "inner fold {} of {}")
 
 
 def each_judged_once(made: Iterable[Fold], people: Iterable[str]) -> None:
