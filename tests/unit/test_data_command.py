@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import importlib
@@ -114,6 +115,27 @@ def test_get_while_nociband_data_lacks_it(monkeypatch, shocks, capsys):
     shutil.rmtree(shocks)
     assert nociband(monkeypatch, "data", "get", "shock_trials") == 1
     assert f"nociband data get shock_trials --data {shocks.parent}" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_not_blamed_on_the_network(monkeypatch, shocks, tmp_path, capsys):
+    pytest.importorskip("pooch")
+    monkeypatch.setattr(fetch.Resuming, "__call__", lambda *a, **k: pytest.fail("nothing may be fetched"))
+    (tmp_path / "file").write_text("no folder")
+    assert nociband(monkeypatch, "data", "get", "shock_trials", "--data", str(tmp_path / "file")) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cannot be written (Not a directory); give another folder with --data" in said and "network" not in said
+
+
+def test_a_disk_that_fills_up_is_not_blamed_on_the_network(monkeypatch, shocks, tmp_path, capsys):
+    pytest.importorskip("pooch")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fetch.Resuming, "__call__", full)
+    assert nociband(monkeypatch, "data", "get", "shock_trials", "--data", str(tmp_path / "new")) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cannot be written (No space left on device)" in said and "network" not in said
 
 
 @pytest.mark.parametrize("name", [info.name for info in registry.ALL if info.access == "registered"])

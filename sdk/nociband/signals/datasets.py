@@ -6,9 +6,11 @@ Looked for in this order: the argument, $NOCIBAND_DATA, the download cache. `dow
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -30,7 +32,11 @@ def describe(name: str) -> Mapping[str, Any]:
     info = registry.find(name)
     if info.access != "open":
         raise DataError(f"{info.name} cannot be downloaded: {info.how_to_obtain}")
-    return json.loads(resources.files(__package__).joinpath(f"{info.folder.split('/')[0]}.json").read_text("utf-8"))
+    manifest = resources.files(__package__).joinpath(f"{info.folder.split('/')[0]}.json")
+    if not manifest.is_file():
+        raise DataError(f"{info.name} is registered as open, but there is no {manifest} with the address and checksums of its "
+                        "files: write it, or register the set with access=\"registered\" (docs/data.md, A set of your own)")
+    return json.loads(manifest.read_text("utf-8"))
 
 
 def cache_folder() -> Path:
@@ -98,7 +104,7 @@ def download(name: str, base_url: str | None = None, progress: Progress | None =
 
     `into` is a folder of data sets, else the cache. `base_url` replaces the address that the files come from, e.g. a mirror.
     `progress` is called with the file, the bytes that have come of it and its size. Raises DataError when a file cannot be
-    fetched or its checksum is wrong, EnvironmentProblem without pooch.
+    fetched, its checksum is wrong or the folder cannot be written, EnvironmentProblem without pooch.
     """
     try:
         import pooch
@@ -108,6 +114,7 @@ def download(name: str, base_url: str | None = None, progress: Progress | None =
     target = Path(into or cache_folder()) / registry.find(name).folder
     pooch.get_logger().setLevel("ERROR")
     store = pooch.create(path=target, base_url=base_url or about["base_url"], registry=about["sha256"], retry_if_failed=2)
+    _make_writable(target)
     fetcher = Resuming(target, progress)
     for file in about["sha256"]:
         fetcher.file = file
@@ -117,11 +124,31 @@ def download(name: str, base_url: str | None = None, progress: Progress | None =
             raise DataError(f"{file}: what came from {store.base_url} is not the file with the known checksum; it was not kept. "
                             "Try again, or get the data by hand and set NOCIBAND_DATA") from e
         except OSError as e:
+            if e.errno in _OF_THE_DISK:
+                raise _not_writable(target, e) from e
             raise DataError(f"{file}: could not be fetched from {store.base_url} ({_reason(e)}). Check the network and run this "
                             f"again (it goes on where it stopped), or get the data by hand from {about['repository']} and set "
                             "NOCIBAND_DATA") from e
     fetcher.tidy()
     return target
+
+
+# What the disk says, not the network: no right, no space, a file where a folder belongs.
+_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+                errno.ENOENT)
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as e:
+        raise _not_writable(folder, e) from e
+
+
+def _not_writable(folder: Path, error: OSError) -> DataError:
+    return DataError(f"{folder} cannot be written ({error.strerror or error}); give another folder with --data, or set "
+                     "NOCIBAND_CACHE to one")
 
 
 def _reason(error: BaseException) -> object:

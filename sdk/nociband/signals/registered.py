@@ -46,8 +46,8 @@ class Access:
 
     def __str__(self) -> str:
         return (
-            f"{self.title} is not ours to hand out: ask {self.holder} ({self.where}); {self.terms}. Then give the folder, "
-            f"or put it at $NOCIBAND_DATA/{self.name}"
+            f"{self.title} is not ours to hand out: ask {self.holder} ({self.where}); {self.terms}. Then name its folder "
+            f"with --data FOLDER, or put it at $NOCIBAND_DATA/{self.name}"
         )
 
 
