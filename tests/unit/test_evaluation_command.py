@@ -113,7 +113,7 @@ def test_the_bar_of_a_frozen_run_shows_no_figure(nociband, tmp_path):
 
 @pytest.mark.parametrize("arguments, message", [
     ([], "give --dataset and --task, or a --plan that names them"),
-    (["--dataset", "nowhere", "--task", "pain5"], "no task 'pain5' on data set 'nowhere'; there are: fmov emotion3"),
+    (["--dataset", "nowhere", "--task", "pain5"], "unknown data set 'nowhere'; there are: fmov, synthetic, biovid_a, xite"),
     (["--plan", "plan.toml", "--dataset", "fmov"], "plan.toml is a plan for dataset 'synthetic', not 'fmov'"),
     (["--plan", "plan.toml", "--models", "logreg,nobody"], "nobody"),
     (["--plan", "plan.toml", "--primary", "f1"], "primary 'f1' is none of accuracy"),

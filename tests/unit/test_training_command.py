@@ -69,7 +69,9 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(monkeypatch, tmp_pa
 def test_what_is_wrong_is_said_in_a_line(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     assert nociband(monkeypatch, "train", "--dataset", "biovid", "--task", "pain5") == 1
-    assert "no task 'pain5' on data set 'biovid'; there are: --dataset fmov" in capsys.readouterr().err
+    assert "no task 'pain5' on data set 'biovid', which is called biovid_a now" in capsys.readouterr().err
+    assert nociband(monkeypatch, "train", "--dataset", "stress_predict", "--task", "stress") == 1
+    assert "no task 'stress' on data set 'stress_predict', which has none here; those that have: fmov" in capsys.readouterr().err
     monkeypatch.setenv("NOCIBAND_DATA", str(tmp_path / "nowhere"))
     assert nociband(monkeypatch, "train", "--dataset", "fmov", "--task", "emotion3") == 1
     said = capsys.readouterr().err

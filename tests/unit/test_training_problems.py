@@ -1,6 +1,7 @@
 """Every data set and task by name, down to windows of the right classes: open, made, and registered sets in small trees."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.io import savemat
 from tests.unit import test_signals_ai4pain, test_signals_biovid, test_signals_fmov, test_signals_painmonit, test_signals_xite
 
 from nociband.errors import DataError, ModelError
-from nociband.signals import ai4pain, biovid, painmonit, registry, xite
+from nociband.signals import ai4pain, biovid, datasets, painmonit, registry, xite
 from nociband.training import problems, tasks
 from nociband.training.problems import known, load_examples
 
@@ -43,14 +44,40 @@ def test_every_task_says_what_it_is_and_warns():
     assert dict(zip(top.labels, top.values, strict=True))["no pain"] == 0 and max(top.values) == 10
 
 
-@pytest.mark.parametrize(("dataset", "task"), [("fmov", "pain5"), ("nowhere", "pain5"), ("biovid", "pain5"),
-                                               ("stress_predict", "")])
-def test_an_unknown_task_names_those_there_are(dataset, task):
-    with pytest.raises(ModelError) as caught:
+@pytest.mark.parametrize(("dataset", "task", "message"), [
+    ("fmov", "pain5", "no task 'pain5' on data set 'fmov', which has: emotion3$"),
+    ("stress_predict", "", "no task '' on data set 'stress_predict', which has: stress$"),
+    ("biovid", "pain5", "no task 'pain5' on data set 'biovid', which is called biovid_a now$"),
+    ("neurokit", "pain5", "no task 'pain5' on data set 'neurokit', which has none here; those that have: fmov, .*shock_trials$"),
+    ("nowhere", "pain5", "^unknown data set 'nowhere'; there are: fmov, synthetic, biovid_a, xite, painmonit, ai4pain, "
+     "stress_predict, shock_trials .`nociband data list` says more.$"),
+])
+def test_an_unknown_data_set_or_task_names_those_there_are(dataset, task, message):
+    with pytest.raises(ModelError, match=message):
         load_examples(dataset, task)
-    said = str(caught.value)
-    assert said.startswith(f"no task {task!r} on data set {dataset!r}; there are: ")
-    assert all(f"{d} {t}" in said for d, t in known())
+
+
+def test_a_set_that_was_added_is_read_by_its_own_module(tmp_path, monkeypatch):
+    """As docs/data.md says: an entry in the registry and a task."""
+    (tmp_path / "added_set.py").write_text(
+        "from nociband.signals import simulator\n\n\ndef load(root, sittings):\n"
+        "    return [simulator.simulate(60, int(path.name), path.name) for path in sorted(root.iterdir())]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "people" / "7").mkdir(parents=True)
+    mine = replace(registry.find("fmov"), name="mine", folder="mine/here", module="added_set", tasks=("pain5",),
+                   options={"sittings": "all"})
+    monkeypatch.setitem(registry._BY_NAME, "mine", mine)
+    monkeypatch.setitem(tasks.TASKS, ("mine", "pain5"), replace(tasks.PAIN5, dataset="mine"))
+    loaded = load_examples("mine", "pain5", tmp_path / "people")
+    assert loaded.examples.people == ("7",) and sum(counts(loaded).values()) > 0
+    with pytest.raises(DataError, match=r"mine is registered as open, but there is no .*mine\.json with the address and"):
+        datasets.describe("mine")
+
+
+def test_shock_tasks_say_what_they_are_in_whole_sentences():
+    assert problems.HIGH_LOW.warning == ("One response amplitude a trial, not a recorded signal. High and low are the shock's "
+                                         "strength, not the pain that was felt.")
+    assert problems.PAIN_VAS.warning.endswith("The rating is the person's mean for that kind of shock, not that of the trial.")
 
 
 @pytest.mark.parametrize(("dataset", "task", "window", "message"), [
@@ -75,7 +102,7 @@ def test_missing_data_say_how_to_get_them(dataset, task, tmp_path, monkeypatch):
     said = str(caught.value)
     assert "nowhere" in said
     if dataset in REGISTERED:
-        assert "is not ours to hand out: ask " in said and "https://" in said
+        assert "is not ours to hand out: ask " in said and "https://" in said and "--data FOLDER" in said
     else:
         assert f"nociband data get {dataset}" in said
 

@@ -141,9 +141,20 @@ def test_no_window_that_the_band_would_not_score(person):
 
 @pytest.mark.slow
 def test_other_labels_give_no_window_and_nothing_left_is_an_error(person):
-    with pytest.raises(ModelError, match="no usable window for the classes no pain.* in 1 recordings"):
-        cut([with_events(person, (40.0, "angry"))], replace(TASK, labels=("no pain", *TASK.labels[1:])))
-    assert len(examples(cut([with_events(person, (40.0, "angry"), (45.0, "pain 1"))], TASK))) == 1
+    of_one = replace(TASK, labels=("pain 1",), values=(2.5,))
+    with pytest.raises(ModelError, match="no usable window for the classes pain 1 in 1 recordings"):
+        cut([with_events(person, (5.0, "pain 1"), (40.0, "angry"))], of_one)
+    assert len(examples(cut([with_events(person, (40.0, "angry"), (45.0, "pain 1"))], of_one))) == 1
+
+
+def test_a_class_that_no_event_shows_is_named_where_labels_are_left_over(person):
+    events = [with_events(person, (30.0, "none"), (40.0, "pain")), with_events(person, (30.0, "pain"))]
+    with pytest.raises(ModelError, match="^no event is labelled 'strong'; events are labelled none, pain. The labels of"):
+        cut(events, replace(TASK, labels=("none", "strong"), values=(0.0, 10.0)))
+    with pytest.raises(ModelError, match="^no event is labelled 'no' or 'yes'; events are labelled pain"):
+        cut(events[1:], replace(TASK, labels=("no", "yes"), values=(0.0, 10.0)))
+    lacking = cut([with_events(person, (40.0, "none"))], replace(TASK, labels=("none", "pain"), values=(0.0, 10.0)))
+    assert [c.labels.tolist() for c in lacking] == [[0]]     # part of a data set may lack a class
 
 
 @pytest.mark.slow

@@ -31,12 +31,15 @@ class Loaded:
     excluded: Mapping[str, str]
 
 
+_AMPLITUDES = "One response amplitude a trial, not a recorded signal."
 STRESS = TaskInfo("stress_predict", "stress", "Stress or rest, from two minutes of wrist EDA", "classes", "stress", False,
                   "stress, not pain", stress_predict.LABELS, (None, None))
 HIGH_LOW = TaskInfo("shock_trials", "high_low", "A high or a low shock, from one skin conductance response", "classes", "pain",
-                    False, "amplitudes by trial, no signal; intensity of a stimulus", shock_trials.STIMULI, (0.0, 10.0))
+                    False, f"{_AMPLITUDES} High and low are the shock's strength, not the pain that was felt.",
+                    shock_trials.STIMULI, (0.0, 10.0))
 PAIN_VAS = TaskInfo("shock_trials", "pain_vas", "Mean rated intensity of a kind of shock, from one skin conductance response",
-                    "score", "pain", False, "amplitudes by trial, no signal; the rating is a person's mean for a kind of shock",
+                    "score", "pain", False, f"{_AMPLITUDES} The rating is the person's mean for that kind of shock, not that of "
+                    "the trial.",
                     score_range=shock_trials.VAS, score_unit="VAS 0-100")
 # What `load_examples` takes beside a normalisation, by kind of task.
 _AUGMENTED = ("carrier_seeds", "copies", "jitter_s")
@@ -64,7 +67,7 @@ def load_examples(dataset: str, task: str, data: Path | None = None, normalisati
     Raises ModelError for a task or an option that does not exist, DataError when the data are missing or damaged.
     """
     if (dataset, task) not in known():
-        raise ModelError(f"no task {task!r} on data set {dataset!r}; there are: {', '.join(f'{d} {t}' for d, t in known())}")
+        raise tasks.unknown(task, dataset, known())
     options = _OPTIONS.get(dataset, _AUGMENTED)
     if strange := sorted(set(window) - set(options)):
         raise ModelError(f"{dataset} {task}: unknown window options {', '.join(strange)}; "

@@ -5,13 +5,13 @@ A Task names everything that ends up in the manifest; `recordings` gives nociban
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nociband.errors import ModelError
-from nociband.signals import Recording, ai4pain, biovid, fmov, painmonit, simulator, xite
+from nociband.errors import DataError, ModelError
+from nociband.signals import Recording, ai4pain, biovid, fmov, painmonit, registry, simulator, xite
 from nociband.signals.front_end import EMG_SITES
 from nociband.signals.xite_tables import NO_PAIN
 from nociband.training.config import TrainingConfig
@@ -101,9 +101,22 @@ TASKS = {(task.dataset, task.name): task for task in (EMOTION3, PAIN5, *_BIOVID,
 def find(name: str, dataset: str) -> Task:
     """The task of that name on that data set. Raises ModelError naming what there is."""
     if (dataset, name) not in TASKS:
-        known = ", ".join(f"--dataset {d} --task {t}" for d, t in TASKS)
-        raise ModelError(f"no task {name!r} on data set {dataset!r}; there are: {known}")
+        raise unknown(name, dataset, TASKS)
     return TASKS[dataset, name]
+
+
+def unknown(name: str, dataset: str, known: Collection[tuple[str, str]]) -> ModelError:
+    """The error for a (dataset, task) that is none of `known`: of a data set that nobody knows, or of a task."""
+    sets = ", ".join(dict.fromkeys(d for d, _ in known))
+    try:
+        dataset_now = registry.find(dataset).name
+    except DataError:
+        return ModelError(f"unknown data set {dataset!r}; there are: {sets} (`nociband data list` says more)")
+    if dataset_now != dataset:
+        return ModelError(f"no task {name!r} on data set {dataset!r}, which is called {dataset_now} now")
+    if own := [t for d, t in known if d == dataset]:
+        return ModelError(f"no task {name!r} on data set {dataset!r}, which has: {', '.join(own)}")
+    return ModelError(f"no task {name!r} on data set {dataset!r}, which has none here; those that have: {sets}")
 
 
 def recordings(task: Task, root: str | Path | None = None, people: int = 48, seconds: float = 360.0,
@@ -118,7 +131,7 @@ def recordings(task: Task, root: str | Path | None = None, people: int = 48, sec
         return [_long_enough(r, task) for r in xite.select(xite.load(root), task.name)]
     if task.dataset == "ai4pain":
         return [_late_baseline(r) for r in ai4pain.load(root)]
-    return {"fmov": fmov.load, "biovid_a": biovid.load, "painmonit": painmonit.load}[task.dataset](root)
+    return registry.find(task.dataset).load(root)
 
 
 def _long_enough(recording: Recording, task: Task) -> Recording:

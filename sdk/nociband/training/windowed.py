@@ -51,9 +51,11 @@ def cut(recordings: Sequence[Recording], task: Task, draws: Draws = PLAIN) -> li
     is moved by up to `draws.jitter_s`.
 
     Left out are windows without a finished baseline, beyond the end, or without a score on the band (electrodes off,
-    saturation). Raises ModelError when nothing is left, or for draws whose first is not the plain window.
+    saturation), and events with labels that are none of the task's. Raises ModelError when nothing is left, when a class has no
+    event while there are events of no class (so the two are not named alike), and for draws whose first is not the plain window.
     """
     _check(draws)
+    _check_labels(recordings, task)
     rng = np.random.default_rng(draws.seed)
     cuts: list[Cut] = []
     for seed in draws.carrier_seeds:
@@ -69,6 +71,15 @@ def cut(recordings: Sequence[Recording], task: Task, draws: Draws = PLAIN) -> li
     if not cuts:
         raise ModelError(f"no usable window for the classes {', '.join(task.labels)} in {len(recordings)} recordings")
     return sorted(cuts, key=lambda c: c.draw)  # stable: plain windows first, in the order of recordings and events
+
+
+def _check_labels(recordings: Sequence[Recording], task: Task) -> None:
+    """A few recordings may lack a class. But where labels are left over as well, task and events are not named alike."""
+    there = list(dict.fromkeys(e.label for r in recordings for e in r.events))
+    without = [label for label in task.labels if label not in there]
+    if without and set(there) - set(task.labels):
+        raise ModelError(f"no event is labelled {' or '.join(map(repr, without))}; events are labelled "
+                         f"{', '.join(map(str, there))}. The labels of the task {task.name} are to be those of the events")
 
 
 def _check(draws: Draws) -> None:
