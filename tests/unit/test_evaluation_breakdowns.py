@@ -85,6 +85,8 @@ def test_numbers_are_cut_at_their_median_when_they_are_many():
 def test_attributes_that_tell_people_apart():
     same = {who: of | {"country": "SE"} for who, of in ATTRIBUTES.items()}
     assert breakdowns.attribute_names(same) == ("treatment", "age", "sex")
+    administered = {who: {"included_ep": "yes" if k % 2 else "no"} | of for k, (who, of) in enumerate(same.items())}
+    assert breakdowns.attribute_names(administered) == ("treatment", "age", "sex")
 
 
 def sittings_of(noise: float, classes: int = 0, sittings: int = 2, people: int = 60) -> Outcome:

@@ -20,8 +20,8 @@ from nociband.errors import DataError, SpecError
 from nociband.evaluation import report
 from nociband.evaluation.metrics import Outcome
 from nociband.evaluation.plan import PLANS
-from nociband.evaluation.report import provenance, published, sections_people, verdict
-from nociband.evaluation.report.parts import Table
+from nociband.evaluation.report import provenance, published, sections, sections_people, verdict
+from nociband.evaluation.report.parts import Table, Text
 from nociband.evaluation.report.reading import View
 
 ALWAYS = ["result", "metrics", "comparisons", "people", "subgroups", "published", "data", "tuning", "plan", "limits", "repeat"]
@@ -313,7 +313,24 @@ def test_published_figures_hold_together_and_are_marked(pages: dict[str, Path]) 
     ours = next(g for g in groups if g.key == "biovid_a.nguyen2025_binary")
     assert (ours.rows[0].value, ours.rows[0].sd, ours.protocol, ours.classes) == (0.8673, 0.1167, "LOSO", 2)
     page = read(pages["three"])
-    assert "their own protocol, not comparable" in page.sections["published"] and "0.495" in page.sections["published"]
+    shown = page.sections["published"]
+    assert "Reference figures (their own protocol, not comparable)" in shown and "0.495" in shown
+    assert "(our own, unpublished)" in shown and "(published" not in shown      # fmov has an anchor of ours alone
+    assert {g.key for g in groups if g.own} == {g.key for g in groups if ".anchor" in g.key}
+
+
+def test_published_cited_and_own_figures_are_told_apart() -> None:
+    keys = ["anchor", "iqbal2022", "biovid_a.farmani_cited"]
+    own = {"s0": {"auroc": {"mean": 0.7, "low": 0.6, "high": 0.8}}}
+    section = sections.elsewhere(View({"dataset": "stress_predict", "task": "stress", "models": own, "primary": "auroc",
+                                       "plan": {"published": keys}}))
+    assert section is not None
+    table = next(part for part in section.parts if isinstance(part, Table))
+    systems = [row[0].partition("\n")[0] for row in table.rows]
+    assert systems[:3] == ["S0 (this run)", "logistic regression (our own, unpublished)", "change in heart rate (published)"]
+    assert systems[-1].endswith(" (published, cited)")
+    words = " ".join(part.text for part in section.parts if isinstance(part, Text))
+    assert "(our own, unpublished): an earlier analysis of this project" in words and "not checked against the original" in words
 
 
 def test_a_plan_chooses_published_figures_by_key() -> None:

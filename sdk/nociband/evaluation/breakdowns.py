@@ -121,8 +121,11 @@ def by_group(outcome: Outcome, attributes: Mapping[str, Mapping[str, Any]], attr
 
 
 def attribute_names(attributes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Attributes that differ between people, in the order of their first mention: those worth a subgroup table."""
-    names = dict.fromkeys(name for of_one in attributes.values() for name in of_one)
+    """Attributes that differ between people, in the order of their first mention: those worth a subgroup table.
+
+    Not those that begin with "included": whom a study took in is its administration, and nothing of the person.
+    """
+    names = dict.fromkeys(name for of_one in attributes.values() for name in of_one if not name.startswith("included"))
     return tuple(n for n in names if len({str(of_one.get(n)) for of_one in attributes.values()} - {"None", "nan", ""}) > 1)
 
 

@@ -1,4 +1,6 @@
-"""What others published on a data set, read from published.toml: shown beside our figures, never mixed with them.
+"""Reference figures of a data set, read from published.toml: what others published, and anchors of our own that nobody did.
+
+They are shown beside a run's figures, each marked as what it is, never mixed with them.
 
 Keys are those of a plan's `published`: GROUP (of the run's own data set) or DATASET.GROUP. Goes to nociband.evaluation.report.
 """
@@ -29,7 +31,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Published:
-    """One table or sentence of a source; see the head of published.toml for what the fields mean."""
+    """One table or sentence of a source; see the head of published.toml for what the fields mean. `own`: the source is us."""
 
     key: str
     authors: str
@@ -43,6 +45,7 @@ class Published:
     classes: int | None = None
     people: int | None = None
     cited: bool = False
+    own: bool = False
     note: str = ""
 
 
@@ -51,20 +54,21 @@ def load(path: Path = FILE) -> Mapping[str, tuple[Published, ...]]:
     """All published figures by data set. Raises SpecError that names the entry which does not hold together."""
     with path.open("rb") as file:
         table = tomllib.load(file)
-    sources = table.pop("source", {})
+    sources: Mapping[str, Mapping[str, Any]] = table.pop("source", {})
     return {
         dataset: tuple(_group(f"{dataset}.{key}", value, sources) for key, value in groups.items())
         for dataset, groups in table.items()
     }
 
 
-def _group(key: str, value: Mapping[str, Any], sources: Mapping[str, Mapping[str, str]]) -> Published:
+def _group(key: str, value: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]]) -> Published:
     values = dict(value)
     try:
         source = sources[values.pop("source")]
         rows = tuple(Row(**row) for row in values.pop("rows"))
         return Published(
-            key=key, authors=source["authors"], title=source["title"], doi=source.get("doi", ""), rows=rows, **values
+            key=key, authors=source["authors"], title=source["title"], doi=source.get("doi", ""), rows=rows,
+            own=source.get("own", False), **values
         )
     except (KeyError, TypeError) as e:
         raise SpecError(f"published.toml, [{key}]: {e}") from e

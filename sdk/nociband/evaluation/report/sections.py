@@ -1,4 +1,4 @@
-"""Sections that every task has: the result, all metrics, published figures. Each takes a View and gives a Section or None.
+"""Sections that every task has: the result, all metrics, reference figures. Each takes a View and gives a Section or None.
 
 Differences between models stand in `sections_pairs`, people and groups of them in `sections_people`, what only classes or only
 scores have in `sections_classes` and `sections_scores`, how the run was made in `provenance`.
@@ -6,7 +6,7 @@ scores have in `sections_classes` and `sections_scores`, how the run was made in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nociband.evaluation.report import figures, names, published, verdict
@@ -119,9 +119,9 @@ def _reasons(view: View, models: list[str]) -> str:
 
 
 def elsewhere(view: View) -> Section | None:
-    """What others published, marked as not comparable."""
+    """What others published and what we found earlier, marked as such and as not comparable."""
     groups = published.beside(str(view.get("dataset")), [str(k) for k in sequence(view.plan("published"))])
-    rows = [[f"{row.system}{' (cited)' if group.cited else ''}\n{row.signals}", group.task, group.metric, _value(row),
+    rows = [[f"{row.system}{_origin(group)}\n{row.signals}", group.task, group.metric, _value(row),
              "–" if group.people is None else str(group.people), f"{group.protocol}\n{group.authors}, {group.where}"]
             for group in groups for row in group.rows]
     if not rows:
@@ -130,12 +130,23 @@ def elsewhere(view: View) -> Section | None:
     head = ["<System and signals", "<Task", "<Metric", "Value", "People", "<Protocol and source"]
     sources = dict.fromkeys(f"{g.authors}: {g.title}" + (f", doi:{g.doi}" if g.doi else "") for g in groups)
     notes = dict.fromkeys(f"{g.authors}, {g.where}: {g.note}" for g in groups if g.note)
-    return Section("published", "Published figures (their own protocol, not comparable)", [
-        Text("Facts from elsewhere, for orientation. They were obtained by their authors' own protocol, on their people, "
-             "windows and classes; a difference from the figures of this run says nothing about which method is better."),
+    return Section("published", "Reference figures (their own protocol, not comparable)", [
+        Text("Facts for orientation. They were obtained by their own protocol, on their own people, windows and classes; a "
+             "difference from the figures of this run says nothing about which method is better."),
         Table(head, ours + rows, strong=[0] if ours else []), *(Text(note, "note") for note in notes),
-        Text("Value: as the source reports it, ± its own spread. (cited): quoted by the source from others and not checked "
-             f"against the original. Sources: {'; '.join(sources)}.", "note")])
+        Text(f"Value: as the source reports it, ± its own spread. {_origins(groups)} Sources: {'; '.join(sources)}.", "note")])
+
+
+def _origin(group: published.Published) -> str:
+    return " (our own, unpublished)" if group.own else " (published, cited)" if group.cited else " (published)"
+
+
+def _origins(groups: Iterable[published.Published]) -> str:
+    """What the marks mean, of those that are there."""
+    meanings = {" (published, cited)": "quoted by the source from others and not checked against the original",
+                " (our own, unpublished)": "an earlier analysis of this project, which nobody else reviewed"}
+    marks = {_origin(group) for group in groups}
+    return " ".join(f"{mark.strip()}: {meaning}." for mark, meaning in meanings.items() if mark in marks)
 
 
 def _ours(view: View) -> list[list[str]]:
