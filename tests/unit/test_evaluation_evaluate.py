@@ -184,7 +184,7 @@ def test_a_frozen_result_is_not_replaced_by_another_unless_that_is_asked_for(tmp
     frozen, shared = Source("plan.toml", "c" * 40, "2026-01-01"), context(models=(PRIOR,), people=4)
     run(shared, tmp_path, source=frozen)
     for source in (None, Source("plan.toml"), replace(frozen, changed=("seeds",)), replace(frozen, modified=True)):
-        with pytest.raises(ModelError, match="result of a frozen plan, and this run follows none.*Give another --out, or --fresh"):
+        with pytest.raises(ModelError, match="result of a frozen plan, and this run follows none.*another --out, or --fresh"):
             run(shared, tmp_path, source=source)
         assert json.loads((tmp_path / "result.json").read_text())["frozen"]
     assert run(shared, tmp_path, source=frozen)[0]["budget"]["jobs_kept"] == 4

@@ -210,11 +210,14 @@ def test_candidates_that_are_none_are_refused_before_any_job(name, message):
 
 
 def test_a_model_may_lie_in_a_module_alone(tmp_path, monkeypatch):
-    (tmp_path / "lone_model.py").write_text("from tests.unit import evaluation_models as m\nclass Mine(m.Prior):\n    name = 'mine'\n")
+    (tmp_path / "lone_model.py").write_text(
+        "from tests.unit.evaluation_models import Prior\nclass Mine(Prior):\n    name = 'mine'\n")
     (tmp_path / "lone_fault.py").write_text("class Mine(:\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert models.find_model("lone_model:Mine@none").name == "mine" and models.base_of("lone_model:Mine@none") == "lone_model:Mine"
-    assert models.own_source("lone_model:Mine") not in ("", models.own_source(HERE + "Prior")) and not models.own_source("s0:flat")
+    assert models.find_model("lone_model:Mine@none").name == "mine"
+    assert [models.base_of(f"{name}@none") for name in ("lone_model:Mine", "s0:flat")] == ["lone_model:Mine", "s0"]
+    assert models.own_source("lone_model:Mine") not in ("", models.own_source(HERE + "Prior"))
+    assert not models.own_source("s0:flat")
     with pytest.raises(ModelError, match="'lone_fault:Mine' cannot be imported: its module raises SyntaxError"):
         models.find_model("lone_fault:Mine")
 

@@ -49,12 +49,15 @@ def run(jobs: Sequence[Job], context: Context, engine: str = "local", workers: i
 
 
 def check(engine: str, address: str | None = None) -> None:
-    """Raises EnvironmentProblem for an unknown engine, an address without Ray, and where no cluster listens (Ray itself tries for minutes)."""
+    """Raises EnvironmentProblem for an unknown engine, an address without Ray, and where no cluster listens.
+
+    Ray itself would try for minutes.
+    """
     if engine not in ENGINES:
         raise EnvironmentProblem(f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}")
     if address and engine != "ray":
-        raise EnvironmentProblem(f"--address {address} is of a Ray cluster, and --engine {engine} uses none: give --engine ray, or "
-                                 "leave --address out")
+        raise EnvironmentProblem(f"--address {address} is of a Ray cluster, and --engine {engine} uses none: give --engine ray, "
+                                 "or leave --address out")
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if engine != "ray" or not host or not port.isdecimal():
         return
