@@ -6,6 +6,7 @@ A skip is for a developer's machine that lacks a tool or the recordings; `.ci/ru
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -17,3 +18,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if os.environ.get("CI") == "true" and os.environ.get("NOCIBAND_DATA") and skipped and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.write_line(f"{len(skipped)} skipped: in continuous integration every test runs", red=True)
+
+
+def pytest_configure() -> None:
+    """A run in a shell's background ignores SIGINT, and so would every process it starts: tests of Ctrl-C need it heard."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
