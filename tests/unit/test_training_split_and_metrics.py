@@ -71,7 +71,7 @@ def test_tasks_name_what_the_manifest_needs():
     assert tasks.find("emotion3", "fmov").values == (None, None, None) and not tasks.find("emotion3", "fmov").synthetic
     pain = tasks.find("pain5", "synthetic")
     assert pain.synthetic and "synthetic" in pain.warning and pain.values == (0, 2.5, 5, 7.5, 10)
-    with pytest.raises(ModelError, match="--dataset fmov --task emotion3"):
+    with pytest.raises(ModelError, match="no task .emotion3. on data set .synthetic., which has: pain5"):
         tasks.find("emotion3", "synthetic")
     assert all(len(t.labels) == len(t.values) for t in tasks.TASKS.values())
     assert dataclasses.is_dataclass(pain)
