@@ -188,6 +188,7 @@ def test_synthetic_people_are_made():
     assert len(recordings) == registry.SYNTHETIC_PEOPLE and all(r.simulated for r in recordings)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("NOCIBAND_DATA" not in os.environ, reason="NOCIBAND_DATA is not set")
 @pytest.mark.parametrize("name", [info.name for info in registry.ALL if info.access == "open"])
 def test_the_real_data_sets_are_sound(monkeypatch, name, capsys):

@@ -142,6 +142,7 @@ def test_every_reference_within_the_page_has_one_target(pages: dict[str, Path]) 
         assert "#10202e" not in text.split("</style>")[1], "a figure's colour that the dark page cannot change"
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(three: Run, pages: dict[str, Path], tmp_path: Path) -> None:
     again = report.write(*three, tmp_path)
     for name in ("index.html", "model_card.md"):

@@ -112,6 +112,7 @@ def test_what_is_judged_without_being_told_otherwise():
     assert problems.default_normalisation("shock_trials") == "zscore"
 
 
+@pytest.mark.slow
 def test_made_up_people():
     loaded = load_examples("synthetic", "pain5", people=2, seconds=60, seed=4)
     assert loaded.info.synthetic and loaded.examples.people == ("T000", "T001") and not loaded.excluded
@@ -198,6 +199,7 @@ def test_xite_tonic_and_reduced(of_xite):
     assert "reduced (how the published set is reduced is not confirmed)" in reduced.info.title and not reduced.excluded
 
 
+@pytest.mark.slow
 def test_painmonit(tmp_path):
     writers = test_signals_painmonit
     heater = np.concatenate([*(np.repeat([32.0, t], [18 * 250, 4 * 250]) for t in writers.TEMPERATURES), np.full(10 * 250, 32.0)])
@@ -208,6 +210,7 @@ def test_painmonit(tmp_path):
     assert counts(loaded) == {"baseline": 4, **dict.fromkeys(painmonit.LABELS[1:], 1)}  # the first baseline is the band's own
 
 
+@pytest.mark.slow
 def test_ai4pain(tmp_path):
     for folder in ai4pain.FOLDERS.values():
         test_signals_ai4pain.write(tmp_path / "ai4pain" / "train" / folder / "1.csv", "1")

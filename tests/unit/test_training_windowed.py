@@ -52,6 +52,7 @@ def same_inputs(a, b, rows=slice(None)) -> bool:
         a.features[rows], b.features[rows])
 
 
+@pytest.mark.slow
 def test_what_comes_after_a_window_changes_it_only_where_the_whole_recording_is_normalised(person, plain):
     """Every channel, at the electrodes, is another one after the first window's end."""
     end_s = float(plain.elapsed_s[0])
