@@ -33,7 +33,7 @@ BASELINES = ("logreg", "majority")
 CALIBRATION_WINDOWS = 300
 VERSION = "1.0.0"
 TENSORBOARD = "tensorboard"
-PROTOCOL = "people held out, seen once"
+PROTOCOL = "people held out; their figures decided nothing"
 INTENDED_USE = "Research on recorded signals. Not for diagnosis, treatment or any decision about a person."
 
 
