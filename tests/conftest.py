@@ -21,6 +21,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_configure() -> None:
-    """A run in a shell's background ignores SIGINT, and so would every process it starts: tests of Ctrl-C need it heard."""
+    """A run in the background or under nohup ignores SIGINT and SIGHUP, and so would all that it starts: tests of how a program
+    ends need them heard. Here they are caught, which an exec turns into the default."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
