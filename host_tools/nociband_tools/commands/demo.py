@@ -37,7 +37,10 @@ def command(
         return
     try:
         status = asyncio.run(run(plan, out, face=face, port=port, monitor=monitor, fault=fault))
-    except (KeyboardInterrupt, asyncio.CancelledError):     # before there was a session, or a second time
+    except (KeyboardInterrupt, asyncio.CancelledError, ImportError) as e:   # before there was a session, or a second time
+        # A C extension that is just being imported turns Ctrl-C into an ImportError.
+        if isinstance(e, ImportError) and not isinstance(e.__cause__, KeyboardInterrupt):
+            raise
         typer.echo("stopped: nothing was checked", err=True)
         status = 1
     raise typer.Exit(status)
