@@ -89,19 +89,7 @@ def _recordings(here: Path, which: str, subject: str, joined: bool) -> list[Reco
     name, source = f"ai4pain:{subject}", f"AI4Pain 2025, {which}, subject {subject}"
     about: dict[str, str | float] = {"set": which}
     if not joined:
-        return [
-            Recording(
-                f"{name}:{p.number:02d}",
-                subject,
-                registered.channels(p.signals, RATE_HZ, UNITS),
-                (Event(0.0, len(p.signals["eda"]) / RATE_HZ, p.label),),
-                p.made_up,
-                source,
-                NOTES,
-                attributes=about,
-            )
-            for p in pieces
-        ]
+        return registered.apart(pieces, name, subject, RATE_HZ, UNITS, source, NOTES, about)
     edges = np.cumsum([0, *(len(p.signals["eda"]) for p in pieces)]) / RATE_HZ
     events = tuple(Event(float(a), float(b - a), p.label) for a, b, p in zip(edges[:-1], edges[1:], pieces, strict=True))
     values = {k: np.concatenate([p.signals[k] for p in pieces]) for k in pieces[0].signals}

@@ -198,19 +198,7 @@ def _of_excerpts(pieces: Sequence[Piece], subject: str, part: str, joined: bool)
                 attributes=about,
             )
         ]
-    return [
-        Recording(
-            f"{name}:{p.number:03d}",
-            subject,
-            registered.channels(p.signals, RATE_HZ, UNITS),
-            (Event(0.0, len(p.signals["eda"]) / RATE_HZ, p.label),),
-            p.made_up,
-            source,
-            f"{NOTES} One excerpt of {EXCERPT_S} s.",
-            attributes=about,
-        )
-        for p in pieces
-    ]
+    return registered.apart(pieces, name, subject, RATE_HZ, UNITS, source, f"{NOTES} One excerpt of {EXCERPT_S} s.", about)
 
 
 def _whole(here: Path, subject: str) -> Recording:

@@ -253,6 +253,14 @@ def join(pieces: Sequence[Piece], subject: str, rate_hz: float) -> tuple[dict[st
     return {name: np.concatenate([p.signals[name] for p in drawn]) for name in drawn[0].signals}, tuple(events)
 
 
+def apart(pieces: Sequence[Piece], name: str, subject: str, rate_hz: float, units: Mapping[str, str], source: str, notes: str,
+          attributes: Mapping[str, str | float] = MappingProxyType({})) -> list[Recording]:
+    """Each piece as a recording of its own, `name`:number, with one event over all of it."""
+    return [Recording(f"{name}:{p.number:03d}", subject, channels(p.signals, rate_hz, units),
+                      (Event(0.0, len(p.signals["eda"]) / rate_hz, p.label),), p.made_up, source, notes, attributes=attributes)
+            for p in pieces]
+
+
 def made_up(pieces: Sequence[Piece]) -> tuple[str, ...]:
     """What was made up in any of the pieces, once each."""
     return tuple(dict.fromkeys(what for piece in pieces for what in piece.made_up))

@@ -242,18 +242,7 @@ def _of_segments(person: str, files: list[tuple[Path, str]], joined: bool) -> li
 
 
 def _apart(person: str, pieces: list[Piece]) -> list[Recording]:
-    return [
-        Recording(
-            f"xite:{person}:{p.number:03d}",
-            person,
-            registered.channels(p.signals, RATE_HZ, UNITS),
-            (Event(0.0, len(p.signals["eda"]) / RATE_HZ, p.label),),
-            (),
-            f"X-ITE challenge, subject {person}",
-            NOTES,
-        )
-        for p in pieces
-    ]
+    return registered.apart(pieces, f"xite:{person}", person, RATE_HZ, UNITS, f"X-ITE challenge, subject {person}", NOTES)
 
 
 def _whole(path: Path) -> Recording:
