@@ -1,7 +1,7 @@
 """Reads a .tflite file into plain objects, and refuses what the band cannot run.
 
-From to_tflite (or anywhere else) to to_c. One subgraph, static shapes, int16 activations with zero point 0, the operations of
-nb_nn. Whatever else is found is named in the ModelError that refuses it.
+From to_tflite (or anywhere else) to to_c. One subgraph, static shapes, one of the two schemes (int16x8: int16 activations with
+zero point 0; int8: int8 activations), the operations of nb_nn. Whatever else is found is named in the ModelError that refuses it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ import numpy as np
 
 from nociband.errors import ModelError
 
-SUPPORTED = ("ADD", "CONCATENATION", "CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "MEAN", "MUL", "QUANTIZE", "REDUCE_MAX", "RESHAPE",
-             "TANH")
+SUPPORTED = ("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "EXPAND_DIMS", "FULLY_CONNECTED",
+             "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "REDUCE_MAX", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE",
+             "SLICE", "SOFTMAX", "SQUEEZE", "STRIDED_SLICE", "SUB", "TANH", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+SCHEMES = {"int16": "int16x8", "int8": "int8"}
 MALFORMED = (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError, RuntimeError)
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """`scales` one a channel (empty without quantisation); `data` the constant's values, None for an activation."""
+    """`scales` one a channel (empty without quantisation), `zero_points` as many; `data` the constant's values, None for an
+    activation. `variable`: a state that an operation keeps from call to call (an LSTM's h and c)."""
 
     name: str
     shape: tuple[int, ...]
@@ -31,6 +34,7 @@ class Tensor:
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     data: np.ndarray | None
+    variable: bool = False
 
     @property
     def scale(self) -> float:
@@ -45,12 +49,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """One operation: tensor numbers in and out (-1 for an input left out) and the options of the schema."""
+    """One operation: tensor numbers in and out (-1 for an input left out) and the options of the schema. `intermediates` are
+    tensors that only tell the scales of values inside the operation (an LSTM's)."""
 
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Any = None
+    intermediates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,21 @@ class Graph:
         """The operation whose output `tensor` is."""
         return next((op for op in self.ops if tensor in op.outputs), None)
 
+    @property
+    def activations(self) -> tuple[int, ...]:
+        """Numbers of the tensors that pass between operations, and in and out: no constants, states or intermediates."""
+        used = {*self.inputs.values(), *self.outputs.values(), *(t for op in self.ops for t in (*op.inputs, *op.outputs))} - {-1}
+        return tuple(t for t in sorted(used) if self.tensors[t].data is None and not self.tensors[t].variable)
+
+    @property
+    def scheme(self) -> str:
+        """"int16x8" or "int8", by the activations' dtype. Raises ModelError for a mixture, which no scheme has."""
+        dtypes = {self.tensors[t].dtype for t in self.activations}
+        if len(dtypes) != 1 or not dtypes <= SCHEMES.keys():
+            raise ModelError(f"{self.name}: its activations are {' and '.join(sorted(dtypes))}; quantise all of them to int16 "
+                             "(scheme int16x8) or all to int8 (scheme int8)")
+        return SCHEMES[dtypes.pop()]
+
 
 def read(path: Path) -> Graph:
     """Read and check a file. Raises ModelError: not a .tflite, damaged, or something in it that the band cannot run."""
@@ -79,7 +100,8 @@ def read(path: Path) -> Graph:
             raise ModelError(f"{path.name}: {len(subgraphs)} subgraphs ({', '.join(sorted(set(kinds)))}); the band runs one, "
                              "without WHILE and IF: export one time step with its state as inputs and outputs")
         graph = subgraphs[0]
-        ops = tuple(Op(kinds[o.opcodeIndex], _numbers(o.inputs), _numbers(o.outputs), o.builtinOptions) for o in graph.operators)
+        ops = tuple(Op(kinds[o.opcodeIndex], _numbers(o.inputs), _numbers(o.outputs), o.builtinOptions, _numbers(o.intermediates))
+                    for o in graph.operators)
         _check_kinds(path.name, [op.kind for op in ops])
         tensors = tuple(_tensor(t, model.buffers) for t in graph.tensors)
         result = Graph(path.stem, tensors, ops, {tensors[i].name: i for i in _numbers(graph.inputs)},
@@ -87,7 +109,7 @@ def read(path: Path) -> Graph:
         _check_references(result)
     except MALFORMED as e:
         raise ModelError(f"{path.name} is damaged ({type(e).__name__}: {e}); convert the model again") from e
-    _check_shapes(path.name, graph.tensors)
+    _check_shapes(path.name, result, graph.tensors)
     _check_types(path.name, result)
     return result
 
@@ -132,7 +154,7 @@ def _tensor(t: Any, buffers: Any) -> Tensor:
     q = t.quantization
     scales = tuple(float(np.float32(s)) for s in q.scale) if q is not None and q.scale is not None else ()
     zero_points = _numbers(q.zeroPoint) if q is not None else ()
-    return Tensor(t.name.decode(), shape, dtype, scales, zero_points, data)
+    return Tensor(t.name.decode(), shape, dtype, scales, zero_points, data, bool(t.isVariable))
 
 
 def _check_kinds(name: str, kinds: list[str]) -> None:
@@ -152,16 +174,23 @@ def _check_references(graph: Graph) -> None:
             raise ValueError(f"{op.kind} names tensors that are not there")
 
 
-def _check_shapes(name: str, tensors: Any) -> None:
-    for t in tensors:
+def _check_shapes(name: str, graph: Graph, tensors: Any) -> None:
+    inside = {t for op in graph.ops for t in op.intermediates}
+    for number, t in enumerate(tensors):
         dims = [*_numbers(t.shape), *_numbers(t.shapeSignature)]
-        if any(d < 1 for d in dims):
+        if number not in inside and any(d < 1 for d in dims):
             raise ModelError(f"{name}: the shape of {t.name.decode()} is dynamic ({dims}); export it with fixed sizes")
 
 
 def _check_types(name: str, graph: Graph) -> None:
-    for t in graph.tensors:
-        if t.data is None and (t.dtype != "int16" or len(t.scales) != 1):
-            raise ModelError(f"{name}: {t.name} is {t.dtype}; every activation must be quantised to int16 (scheme int16x8)")
-        if any(t.zero_points):
-            raise ModelError(f"{name}: {t.name} has a zero point other than 0, which the scheme int16x8 does not")
+    for number in graph.activations:
+        t = graph.tensors[number]
+        if t.dtype not in SCHEMES or len(t.scales) != 1:
+            raise ModelError(f"{name}: {t.name} is {t.dtype}; every activation must be quantised to int16 (scheme "
+                             "int16x8) or int8")
+    if graph.activations:
+        graph.scheme  # noqa: B018  raises when mixed
+    free = {n for n in range(len(graph.tensors)) if graph.tensors[n].dtype == "int8" and graph.tensors[n].data is None}
+    for number, t in enumerate(graph.tensors):
+        if any(t.zero_points) and number not in free:
+            raise ModelError(f"{name}: {t.name} has a zero point other than 0, which only int8 activations may have")
