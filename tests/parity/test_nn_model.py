@@ -132,7 +132,8 @@ int main(int argc, char **argv)
     program = tmp_path / "program"
     subprocess.run(["gcc", "-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
                     *(f"-I{lib / n / 'src'}" for n in ("nb_spec", "nb_window", "nb_model", "nb_nn")), str(main),
-                    str(folder / "nb_model_data.c"), str(lib / "nb_nn/src/nb_nn.c"), "-o", str(program)], check=True)
+                    str(folder / "nb_model_data.c"), *map(str, sorted((lib / "nb_nn/src").glob("*.c"))),
+                    "-o", str(program)], check=True)
     done = subprocess.run([str(program), str(tmp_path / "windows.bin")], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     model = Model.load(folder)

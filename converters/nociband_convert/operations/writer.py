@@ -1,0 +1,128 @@
+"""One graph as a C function: each operation becomes a call into nb_nn, its constants static arrays.
+
+Used by to_c. What is common to all operations is here; matrix, elementwise and shape have a function for each kind, which
+refuses, with ModelError, the forms of it that nb_nn does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from nociband.errors import ModelError
+from nociband_convert import quantise
+from nociband_convert.arena import plan
+from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
+
+_WIDTH = 118
+_Writer = TypeVar("_Writer", bound="Callable[[GraphWriter, Op], None]")
+_WRITERS: dict[str, Callable[[GraphWriter, Op], None]] = {}
+
+
+def c_array(declaration: str, values: Iterable[object]) -> str:
+    """`static const <declaration> = {values};`, wrapped."""
+    lines, line = [], "   "
+    for v in values:
+        item = f" {v},"
+        if len(line) + len(item) > _WIDTH:
+            lines.append(line)
+            line = "   "
+        line += item
+    return "\n".join([f"static const {declaration} = {{", *lines, line, "};"])
+
+
+def c_scale(scale: tuple[int, int]) -> str:
+    """A nb_nn_scale_t or nb_nn_channel_t."""
+    return f"{{{scale[0]}, {scale[1]}}}"
+
+
+def writes(kind: str) -> Callable[[_Writer], _Writer]:
+    """Marks the function that writes the operations of a kind."""
+    def register(function: _Writer) -> _Writer:
+        _WRITERS[kind] = function
+        return function
+    return register
+
+
+class GraphWriter:
+    """Writes `graph` as `static void <name>(...)`: `constants` and `calls` are lines of C, `parameters` the signature."""
+
+    def __init__(self, name: str, graph: Graph, parameters: Sequence[str]) -> None:
+        try:
+            self._begin(name, graph, parameters)
+        except MALFORMED as e:
+            raise ModelError(f"{graph.name} is damaged ({type(e).__name__}: {e}); convert the model again") from e
+
+    def _begin(self, name: str, graph: Graph, parameters: Sequence[str]) -> None:
+        given = {*graph.inputs, *graph.outputs}
+        if given != set(parameters):
+            raise ModelError(f"{graph.name}: its inputs and outputs are {sorted(given)}, where {sorted(parameters)} belong")
+        self.name, self.graph = name, graph
+        self.arena = plan(graph)
+        self.constants: list[str] = []
+        self.calls: list[str] = []
+        self.macs = 0
+        self._signature = ", ".join(f"{'const ' if p in graph.inputs else ''}int16_t *{p}" for p in parameters)
+        for op in graph.ops:
+            self._write(op)
+
+    def function(self) -> str:
+        """The C function."""
+        body = "\n".join(f"    {call};" for call in self.calls)
+        return f"static void {self.name}({self._signature})\n{{\n{body}\n}}"
+
+    def _write(self, op: Op) -> None:
+        if op.kind not in _WRITERS:
+            known = ", ".join(sorted(_WRITERS))
+            raise ModelError(f"{self.graph.name}: the operation {op.kind} is not supported; supported are {known}")
+        _WRITERS[op.kind](self, op)
+
+    # --- for the functions that write operations ---------------------------------------------------------------------
+
+    def ends(self, op: Op) -> tuple[Tensor, Tensor]:
+        """The first input and the first output."""
+        return self.graph.tensors[op.inputs[0]], self.graph.tensors[op.outputs[0]]
+
+    def at(self, tensor: int) -> str:
+        """The C expression that points to an activation."""
+        home = self.arena.alias[tensor]
+        for name, number in (*self.graph.inputs.items(), *self.graph.outputs.items()):
+            if number == home:
+                return name
+        if home not in self.arena.offsets:
+            raise ModelError(f"{self.graph.name}: {self.graph.tensors[home].name} is a constant where an activation belongs")
+        return f"arena + {self.arena.offsets[home]}"
+
+    def constant(self, kind: str, suffix: str, values: Iterable[object]) -> str:
+        """The name of a new constant array."""
+        name = f"{self.name}_{len(self.calls)}_{suffix}"
+        self.constants.append(c_array(f"{kind} {name}[]", values))
+        return name
+
+    def scale(self, scale: quantise.Scale) -> str:
+        """The address of a new nb_nn_scale_t."""
+        name = f"{self.name}_{len(self.calls)}_scale"
+        self.constants.append(f"static const nb_nn_scale_t {name} = {c_scale(scale)};")
+        return f"&{name}"
+
+    def require(self, op: Op, holds: bool, what: str) -> None:
+        """Refuse the operation, which `what` (a predicate: "has ..."), unless it `holds`."""
+        if not holds:
+            raise ModelError(f"{self.graph.name}: {op.kind} {what}, which the band's kernels do not have")
+
+    def makes(self, op: Op, size: int) -> None:
+        """Refuse an output of another size: the kernel writes `size` elements."""
+        self.require(op, self.graph.tensors[op.outputs[0]].size == size, f"has an output that is not of {size} elements")
+
+    def no_activation(self, op: Op) -> None:
+        """Refuse a fused activation."""
+        self.require(op, getattr(op.options, "fusedActivationFunction", 0) == 0, "has a fused activation")
+
+    def stored(self, op: Op, at: int, dtype: str) -> np.ndarray:
+        """The values of a constant input."""
+        tensor = self.graph.tensors[op.inputs[at]]
+        if tensor.data is None or tensor.dtype != dtype:
+            raise ModelError(f"{self.graph.name}: {op.kind} takes {tensor.name} ({tensor.dtype}) where a stored {dtype} belongs")
+        return tensor.data

@@ -1,0 +1,48 @@
+/* Scale factors as integers, and how values are multiplied by them: shared by every kernel of nb_nn.
+   Formulas follow LiteRT's published integer arithmetic, so that results are the same to the bit. */
+#ifndef NB_NN_SCALE_H
+#define NB_NN_SCALE_H
+#include <stdint.h>
+
+/* Times multiplier / 2^31 * 2^shift, rounded twice as LiteRT does for 32-bit values. multiplier is in [2^30, 2^31), or 0. */
+typedef struct {
+    int32_t multiplier;
+    int32_t shift;
+} nb_nn_scale_t;
+
+/* Times multiplier / 2^right, rounded once: the scheme of matrix products. right is 1 to 62. */
+typedef struct {
+    int32_t multiplier;
+    int32_t right;
+} nb_nn_channel_t;
+
+_Static_assert((-3 >> 1) == -2, "right shifts of negative numbers must be arithmetic");
+
+static inline int16_t nb_nn_clamp_int16(int64_t v)
+{
+    if (v > INT16_MAX) {
+        return INT16_MAX;
+    }
+    return v < INT16_MIN ? INT16_MIN : (int16_t)v;
+}
+
+/* v * s->multiplier / 2^31, half away from zero (a doubling high product), then 2^shift, half away from zero. */
+static inline int32_t nb_nn_rescale(int32_t v, const nb_nn_scale_t *s)
+{
+    const int32_t left = s->shift > 0 ? s->shift : 0;
+    const int32_t right = s->shift < 0 ? -s->shift : 0;
+    const int64_t product = (int64_t)(v * (1 << left)) * s->multiplier;
+    const int64_t half = (int64_t)1 << 30;
+    const int32_t high = (int32_t)((product + (product >= 0 ? half : 1 - half)) / ((int64_t)1 << 31));
+    const int32_t mask = (int32_t)(((uint32_t)1 << right) - 1u);
+    const int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);
+    return (high >> right) + ((high & mask) > threshold ? 1 : 0);
+}
+
+/* v * c->multiplier / 2^right, half up. */
+static inline int16_t nb_nn_rescale_once(int32_t v, const nb_nn_channel_t *c)
+{
+    return nb_nn_clamp_int16(((int64_t)v * c->multiplier + ((int64_t)1 << (c->right - 1))) >> c->right);
+}
+
+#endif
