@@ -1,0 +1,48 @@
+/* A branch of S0 over one window, in the int16x8 scheme: LSTM from zero state, attention, mean and maximum over time.
+
+   Called by generated code (nociband_convert.branch). A hidden state is used as soon as the attention's convolution has seen
+   enough after it, so that only a few rows are ever kept. Bit-identical to the operations of the graphs: REDUCE_MAX, MEAN,
+   CONCATENATION, CONV_2D, LOGISTIC, MUL, MEAN, REDUCE_MAX in LiteRT's reference kernels. */
+#ifndef NB_NN_BRANCH_H
+#define NB_NN_BRANCH_H
+#include <stdint.h>
+
+#include "nb_nn_lstm.h"
+#include "nb_nn_scale.h"
+
+/* weight[t] = sigmoid(bias + sum_k taps[k] (max, mean)[t + k - taps / 2]): max and mean over h[t], 0 outside the window. */
+typedef struct {
+    const int16_t (*taps)[2]; /* for maximum and mean */
+    int32_t bias;
+    nb_nn_channel_t convolution;
+    nb_nn_scale_t mean;          /* 1 / units is in it */
+    int16_t logistic_multiplier; /* of nb_nn_logistic, with its shift */
+    uint8_t logistic_right;
+    uint8_t kernel; /* taps, odd */
+} nb_nn_attention_t;
+
+typedef struct {
+    const nb_nn_lstm_t *lstm;
+    nb_nn_lstm_step_t *step; /* nb_nn_lstm_step, or the generator's assembly of it */
+    const nb_nn_attention_t *attention;
+    nb_nn_scale_t over_time; /* 1 / frames is in it */
+    uint16_t frames;
+    uint16_t channels; /* of x */
+} nb_nn_branch_t;
+
+/* Rows before the first is used again; more than the convolution looks ahead. */
+#define NB_NN_BRANCH_ROWS 8
+
+/* What a branch works in; contents need not be kept between windows. */
+typedef struct {
+    int16_t *rows;        /* (NB_NN_BRANCH_ROWS + 1) * lstm->row, aligned to 4 bytes */
+    int16_t (*pooled)[2]; /* frames + kernel - 1 */
+    int32_t *sum;         /* units */
+} nb_nn_branch_memory_t;
+
+/* x[frames] of `stride` int16 each, the branch's channels first; mean[units] and maximum[units] of the weighted h over time.
+   units is even; maximum is aligned to 4 bytes. */
+void nb_nn_branch(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
+                  int16_t *mean, int16_t *maximum);
+
+#endif
