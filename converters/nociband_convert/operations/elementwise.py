@@ -15,17 +15,17 @@ def _table(w: GraphWriter, op: Op, kernel: str) -> None:
     w.calls.append(f"{kernel}({w.at(op.inputs[0])}, {x.size}, {multiplier}, {right}, {w.at(op.outputs[0])})")
 
 
-@writes("LOGISTIC")
+@writes("LOGISTIC", in_place=True)
 def logistic(w: GraphWriter, op: Op) -> None:
     _table(w, op, "nb_nn_logistic")
 
 
-@writes("TANH")
+@writes("TANH", in_place=True)
 def tanh(w: GraphWriter, op: Op) -> None:
     _table(w, op, "nb_nn_tanh")
 
 
-@writes("MUL")
+@writes("MUL", in_place=True)
 def mul(w: GraphWriter, op: Op) -> None:
     w.no_activation(op)
     first, second = op.inputs
@@ -43,7 +43,7 @@ def mul(w: GraphWriter, op: Op) -> None:
     w.calls.append(call)
 
 
-@writes("ADD")
+@writes("ADD", in_place=True)
 def add(w: GraphWriter, op: Op) -> None:
     w.no_activation(op)
     a, b, y = (w.graph.tensors[t] for t in (*op.inputs, op.outputs[0]))

@@ -54,7 +54,7 @@ def reshape(w: GraphWriter, op: Op) -> None:
     w.require(op, op.outputs[0] not in w.graph.outputs.values(), "makes an output of the graph")
 
 
-@writes("QUANTIZE")
+@writes("QUANTIZE", in_place=True)
 def quantize(w: GraphWriter, op: Op) -> None:
     x, y = w.ends(op)
     w.makes(op, x.size)

@@ -6,6 +6,7 @@ refuses, with ModelError, the forms of it that nb_nn does not have.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -19,6 +20,10 @@ from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
 _WIDTH = 118
 _Writer = TypeVar("_Writer", bound="Callable[[GraphWriter, Op], None]")
 _WRITERS: dict[str, Callable[[GraphWriter, Op], None]] = {}
+_IN_PLACE: set[str] = set()
+_RANGES = {"int8": (-128, 127), "int16": (-32768, 32767)}
+_CLAMPS: dict[int, tuple[float | None, float | None]] = {0: (None, None), 1: (0.0, None), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
+"""By ActivationFunctionType: NONE, RELU, RELU_N1_TO_1, RELU6."""
 
 
 def c_array(declaration: str, values: Iterable[object]) -> str:
@@ -38,16 +43,28 @@ def c_scale(scale: tuple[int, int]) -> str:
     return f"{{{scale[0]}, {scale[1]}}}"
 
 
-def writes(kind: str) -> Callable[[_Writer], _Writer]:
-    """Marks the function that writes the operations of a kind."""
+def writes(kind: str, in_place: bool = False) -> Callable[[_Writer], _Writer]:
+    """Marks the function that writes the operations of a kind. in_place: its kernel's output may be any of its inputs."""
     def register(function: _Writer) -> _Writer:
         _WRITERS[kind] = function
+        if in_place:
+            _IN_PLACE.add(kind)
         return function
     return register
 
 
+def _stands_for(value: float, tensor: Tensor) -> int:
+    steps = float(np.float32(value) / np.float32(tensor.scale))
+    return tensor.zero_points[0] + int(math.copysign(math.floor(abs(steps) + 0.5), steps))
+
+
 class GraphWriter:
-    """Writes `graph` as `static void <name>(...)`: `constants` and `calls` are lines of C, `parameters` the signature."""
+    """Writes `graph`, of either scheme, as `static void <name>(...)`.
+
+    `constants` and `calls` are lines of C, `parameters` the signature: the graph's inputs and outputs by name, as pointers to
+    `element` (int16_t or int8_t). `arena` says what the function needs beside them: a static array `arena` of `arena.size`
+    elements, aligned to 4 bytes, which functions that do not run at the same time may share. `macs`: multiply-accumulates.
+    """
 
     def __init__(self, name: str, graph: Graph, parameters: Sequence[str]) -> None:
         try:
@@ -60,11 +77,14 @@ class GraphWriter:
         if given != set(parameters):
             raise ModelError(f"{graph.name}: its inputs and outputs are {sorted(given)}, where {sorted(parameters)} belong")
         self.name, self.graph = name, graph
-        self.arena = plan(graph)
+        self.scheme = graph.scheme
+        self.dtype = "int8" if self.scheme == "int8" else "int16"
+        self.element = f"{self.dtype}_t"
+        self.arena = plan(graph, _IN_PLACE)
         self.constants: list[str] = []
         self.calls: list[str] = []
         self.macs = 0
-        self._signature = ", ".join(f"{'const ' if p in graph.inputs else ''}int16_t *{p}" for p in parameters)
+        self._signature = ", ".join(f"{'const ' if p in graph.inputs else ''}{self.element} *{p}" for p in parameters)
         for op in graph.ops:
             self._write(op)
 
@@ -115,6 +135,22 @@ class GraphWriter:
     def makes(self, op: Op, size: int) -> None:
         """Refuse an output of another size: the kernel writes `size` elements."""
         self.require(op, self.graph.tensors[op.outputs[0]].size == size, f"has an output that is not of {size} elements")
+
+    def activation_range(self, op: Op) -> tuple[int, int]:
+        """The least and the greatest value of the output, its fused activation considered, as LiteRT computes them in float32."""
+        function = getattr(op.options, "fusedActivationFunction", 0)
+        self.require(op, function in _CLAMPS, f"has the fused activation {function}")
+        return self.clamp(op, *_CLAMPS[function])
+
+    def clamp(self, op: Op, low: float | None, high: float | None) -> tuple[int, int]:
+        """The numbers of the output's dtype that stand for `low` and `high` (None: its own limits)."""
+        y = self.graph.tensors[op.outputs[0]]
+        least, greatest = _RANGES[self.dtype]
+        if low is not None:
+            least = min(max(least, _stands_for(low, y)), greatest)
+        if high is not None:
+            greatest = max(min(greatest, _stands_for(high, y)), least)
+        return least, greatest
 
     def no_activation(self, op: Op) -> None:
         """Refuse a fused activation."""

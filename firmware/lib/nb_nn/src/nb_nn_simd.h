@@ -52,6 +52,18 @@ static inline uint32_t nb_simd_pack(int32_t low, int32_t high)
 #endif
 }
 
+/* PKHTB: the high halves, `high`'s on top. */
+static inline uint32_t nb_simd_pack_high(uint32_t low, uint32_t high)
+{
+#if NB_NN_DSP
+    uint32_t r;
+    __asm("pkhtb %0, %1, %2, asr #16" : "=r"(r) : "r"(high), "r"(low));
+    return r;
+#else
+    return low >> 16 | (high & 0xFFFF0000u);
+#endif
+}
+
 /* sum + a0 * b0 + a1 * b1, modulo 2^32. */
 static inline int32_t nb_smlad(uint32_t a, uint32_t b, int32_t sum)
 {
@@ -74,6 +86,27 @@ static inline int64_t nb_smlald(uint32_t a, uint32_t b, int64_t sum)
 #endif
 }
 
+/* sum + a product of halves (B low, T high; a's first), modulo 2^32. The compiler knows these forms. */
+static inline int32_t nb_smlabb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(nb_simd_low(a) * nb_simd_low(b)));
+}
+
+static inline int32_t nb_smlabt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(nb_simd_low(a) * nb_simd_high(b)));
+}
+
+static inline int32_t nb_smlatb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(nb_simd_high(a) * nb_simd_low(b)));
+}
+
+static inline int32_t nb_smlatt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(nb_simd_high(a) * nb_simd_high(b)));
+}
+
 /* Bytes 0 and 2, and bytes 1 and 3, as two int16. */
 static inline uint32_t nb_sxtb16(uint32_t v)
 {
@@ -92,6 +125,27 @@ static inline uint32_t nb_sxtb16_ror8(uint32_t v)
     return r;
 #else
     return nb_simd_pack((int8_t)(v >> 8 & 0xFFu), (int8_t)(v >> 24));
+#endif
+}
+
+/* The same plus the two int16 of `add`, each modulo 2^16. */
+static inline uint32_t nb_sxtab16(uint32_t add, uint32_t v)
+{
+#if NB_NN_DSP
+    return (uint32_t)__sxtab16((int16x2_t)add, (int8x4_t)v);
+#else
+    return nb_simd_pack(nb_simd_low(add) + (int8_t)(v & 0xFFu), nb_simd_high(add) + (int8_t)(v >> 16 & 0xFFu));
+#endif
+}
+
+static inline uint32_t nb_sxtab16_ror8(uint32_t add, uint32_t v)
+{
+#if NB_NN_DSP
+    uint32_t r;
+    __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(r) : "r"(add), "r"(v));
+    return r;
+#else
+    return nb_simd_pack(nb_simd_low(add) + (int8_t)(v >> 8 & 0xFFu), nb_simd_high(add) + (int8_t)(v >> 24));
 #endif
 }
 
