@@ -36,7 +36,7 @@ CONVERTERS_MAY = _BASE | {"dsp", "windows", "models", "inference"}
 # third-party module -> rooms that may import it
 THIRD_PARTIES = {
     "scipy": {"dsp", "signals", "training", "evaluation"}, "sklearn": {"training", "evaluation"}, "threadpoolctl": {"evaluation"},
-    "ray": {"evaluation"}, "matplotlib": {"evaluation"}, "jinja2": {"evaluation"}, "cycler": {"evaluation"},
+    "ray": {"evaluation"}, "matplotlib": {"evaluation", "host_tools/bench"}, "jinja2": {"evaluation"}, "cycler": {"evaluation"},
     "tensorboard": {"training"},
     "torch": {"models", "training", "converters"},
     "tensorflow": {"converters"}, "tf_keras": {"converters"}, "onnx": {"converters"}, "onnx2tf": {"converters"},

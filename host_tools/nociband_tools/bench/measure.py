@@ -7,44 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from nociband.errors import EnvironmentProblem
+from nociband_tools.bench import qemu
 from nociband_tools.firmware import build, firmware_root
 
 BLOCKS = 150            # as in firmware/src/bench/main.c
 _PARTS = {"nb_dsp": "dsp", "nb_window": "window", "nb_nn": "model", "nb_model": "model"}
 
 
-def _plugin(folder: Path) -> Path:
-    compiler = shutil.which("gcc")
-    if compiler is None:
-        raise EnvironmentProblem("gcc is not installed: sudo apt-get install gcc libc6-dev")
-    target = folder / "count_instructions.so"
-    source = Path(__file__).with_name("count_instructions.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(target), str(source)], check=True)
-    return target
-
-
 def count_by_function(elf: Path) -> dict[str, int]:
     """Executed instructions of each function of the bench image. Raises EnvironmentProblem when QEMU is missing or fails."""
-    qemu = shutil.which("qemu-system-arm")
-    if qemu is None:
-        raise EnvironmentProblem("qemu-system-arm is not installed: sudo apt-get install qemu-system-arm")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        counts = folder / "counts.txt"
-        done = subprocess.run([qemu, "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "null",
-                               "-semihosting-config", "enable=on,target=native", "-plugin",
-                               f"{_plugin(folder)},out={counts}", "-kernel", str(elf)],
-                              capture_output=True, text=True, timeout=300)
-        if done.returncode or not counts.exists():
-            raise EnvironmentProblem(f"QEMU could not run the bench image: {done.stderr.strip()[-300:]}")
-        return {n: int(c) for n, c in (line.split() for line in counts.read_text().splitlines())}
+    return qemu.Program(elf).by_function(qemu.count(elf).executed)
 
 
 def library_of_function(map_file: Path) -> dict[str, str]:

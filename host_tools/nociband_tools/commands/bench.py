@@ -1,20 +1,30 @@
-"""`nociband bench`: instruction counts on the emulated Cortex-M4F, flash and RAM. Counts, not seconds: two runs agree."""
+"""`nociband bench`: counts on the emulated Cortex-M4F, flash and RAM. Counts, not seconds: two runs agree.
+
+Alone: the band with its model. `kernels`: the network alone, by shape, scheme and build. `parity`: the generated C against
+LiteRT's reference kernels, bit for bit. Guide: docs/kernels.md.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+app = typer.Typer(help="Counts on the emulated Cortex-M4F: the band with its model, the kernels alone; parity with LiteRT.")
+Json = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
 
-def command(
+
+@app.callback(invoke_without_command=True)
+def band(
+    context: typer.Context,
     model: Annotated[list[str] | None, typer.Option(help="model name or folder; may be repeated; default: all that ship")] = None,
-    as_json: Annotated[Path | None, typer.Option("--json", help="write the figures to this file")] = None,
+    as_json: Json = None,
 ) -> None:
     """Count what a block and a prediction cost on the band."""
-    import json
-
+    if context.invoked_subcommand is not None:
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -29,5 +39,66 @@ def command(
     for title, key in (("flash, bytes (budget)", "flash"), ("RAM, bytes (budget)", "ram")):
         table.add_row(title, *(f"{r['size'][key + '_bytes']:,} ({r['size'][key + '_budget_bytes']:,})" for r in results.values()))
     Console().print(table)
-    if as_json:
-        as_json.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    _write(as_json, results)
+
+
+@app.command()
+def kernels(
+    shape: Annotated[list[str] | None, typer.Option(help="h32, h64, device, or a folder with eda, emg and head.tflite; "
+                                                         "may be repeated; default: the three")] = None,
+    scheme: Annotated[list[str] | None, typer.Option(help="int16x8 or int8; may be repeated; default: both")] = None,
+    packing: Annotated[list[str] | None, typer.Option(help="fast or small; may be repeated; default: both")] = None,
+    functions: Annotated[int, typer.Option(help="show so many functions of each build")] = 0,
+    as_json: Json = None,
+    plot: Annotated[Path | None, typer.Option(help="draw the figures into this .png or .svg")] = None,
+) -> None:
+    """Count what one window costs in the kernels alone. Exit status 1: over a budget, or a build could not be measured."""
+    from nociband_tools.bench import budgets, kernels_report, shapes
+
+    picked = [(s, q, p) for s in shape or shapes.SHAPES for q in scheme or _schemes(s) for p in packing or shapes.PACKINGS]
+    results, failures = _measure(picked)
+    reference = budgets.read("reference.toml")
+    checks = budgets.check(results, budgets.read("budgets.toml"))
+    kernels_report.show(results, reference, checks, functions)
+    for what, why in failures.items():
+        typer.echo(f"nociband: {what} could not be measured: {why}", err=True)
+    document = kernels_report.document(results, reference, checks)
+    _write(as_json, document)
+    if plot:
+        from nociband_tools.bench import plot as drawing
+
+        drawing.draw(document, plot)
+    raise typer.Exit(bool(failures) or any(not c.kept for c in checks))
+
+
+def _schemes(shape: str) -> tuple[str, ...]:
+    from nociband_tools.bench import shapes
+
+    return shapes.SCHEMES if shape in shapes.SHAPES else (shapes.scheme_of(Path(shape)),)
+
+
+def _measure(picked: list[tuple[str, str, str]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Figures by shape, scheme and build; and why some could not be had."""
+    from rich.console import Console
+
+    from nociband.errors import ModelError
+    from nociband_tools.bench.kernels import measure
+    from nociband_tools.bench.shapes import name_of
+
+    results: dict[str, Any] = {}
+    failures: dict[str, str] = {}
+    with Console(stderr=True).status("measuring") as status:
+        for number, (shape, scheme, packing) in enumerate(picked, 1):
+            status.update(f"{number} of {len(picked)}: {shape} {scheme} {packing}")
+            try:
+                figures = measure(shape, scheme, packing)
+                results.setdefault(name_of(shape), {}).setdefault(scheme, {})[packing] = figures
+            except ModelError as e:
+                failures[f"{shape} {scheme} {packing}"] = str(e)
+    return results, failures
+
+
+def _write(file: Path | None, content: Any) -> None:
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

@@ -1,0 +1,74 @@
+"""The network alone as a program: its generated C, nb_nn and a harness (firmware/bench/harness), without a band around it.
+
+Takes the C text of nociband_convert.to_c; gives an ELF file for the emulated Cortex-M4F, or a shared object for this machine. The
+linker script keeps the harness apart from what the model costs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nociband_tools.bench.qemu import Program, require, run
+from nociband_tools.firmware import firmware_root
+
+MODEL_BEGINS = 0x10000      # as in harness.ld: what lies below is the harness
+CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+OPTIMISATION = {"fast": "-O2", "small": "-Os"}
+FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
+TRACED = ("nb_nn_branch",)  # functions whose hidden states trace.c looks at, see there
+_LIBS = ("nb_spec", "nb_window", "nb_model", "nb_nn")
+
+
+@dataclass(frozen=True)
+class Image(Program):
+    """A linked model. Bytes: `text` and `rodata` in flash, `data` in flash and RAM, `bss` in RAM."""
+
+    text: int
+    rodata: int
+    data: int
+    bss: int
+
+    @property
+    def flash(self) -> int:
+        """Kernels, weights and tables, with what they pull from libgcc and the C library."""
+        return self.text + self.rodata + self.data
+
+
+def harness() -> Path:
+    """The folder of the harness's sources."""
+    return firmware_root() / "bench" / "harness"
+
+
+def build_arm(text: str, packing: str, into: Path) -> Image:
+    """Compile generated C for the Cortex-M4F as the build `packing` (fast: -O2, small: -Os) and link it in the folder `into`.
+
+    Raises EnvironmentProblem when a tool is missing or something does not compile.
+    """
+    require("arm-none-eabi-gcc")
+    into.mkdir(parents=True, exist_ok=True)
+    (into / "model.c").write_text(text)
+    sections = ("-ffunction-sections", "-fdata-sections")
+    # The harness must not call the C library, so that what is linked from it is the model's.
+    own = {name: (harness() / f"{name}.c", ["-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns"])
+           for name in ("main", "trace")}
+    kernels = {p.stem: (p, [OPTIMISATION[packing], *sections]) for p in (into / "model.c", *_kernels())}
+    for name, (source, flags) in {**own, **kernels}.items():
+        run(["arm-none-eabi-gcc", *CPU, *FLAGS, *flags, *_includes(), "-c", str(source), "-o", str(into / f"{name}.o")])
+    elf = into / "model.elf"
+    objects = [str(into / f"{name}.o") for name in (*own, *kernels)]
+    run(["arm-none-eabi-gcc", *CPU, *objects, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections",
+         f"-T{harness() / 'harness.ld'}", "-o", str(elf)])
+    sizes = run(["arm-none-eabi-size", "-A", "-d", str(elf)])
+    section = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\S+)\s+(\d+)", sizes, re.M)}
+    return Image(elf, section.get(".text", 0), section.get(".rodata", 0) + section.get(".ARM.exidx", 0), section.get(".data", 0),
+                 section.get(".bss", 0))
+
+
+def _kernels() -> list[Path]:
+    return sorted((firmware_root() / "lib/nb_nn/src").glob("*.c"))
+
+
+def _includes() -> list[str]:
+    return [f"-I{firmware_root() / 'lib' / lib / 'src'}" for lib in _LIBS]

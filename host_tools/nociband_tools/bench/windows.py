@@ -1,0 +1,45 @@
+"""Windows to count and to compare on: one fixed, any number at random, and real ones on the band's own path.
+
+All are int16 (n, 138, 6), scaled for an int16x8 model; `for_scheme` gives those of an int8 model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nociband.errors import ModelError
+from nociband.spec import SPEC
+from nociband_tools.firmware import firmware_root
+
+FRAMES: int = SPEC.features["window"]["frames"]
+INPUTS = len(SPEC.model_inputs)
+KINDS = 5
+
+
+def fixed() -> np.ndarray:
+    """The window that instructions are counted on: firmware/bench/window.csv, int16 (138, 6), see docs/kernels.md."""
+    window = np.loadtxt(firmware_root() / "bench" / "window.csv", np.int16, delimiter=",")
+    if window.shape != (FRAMES, INPUTS):
+        raise ModelError(f"firmware/bench/window.csv is {window.shape}, a window is ({FRAMES}, {INPUTS}); restore the file")
+    return window
+
+
+def random_windows(n: int, seed: int, frames: int = FRAMES, inputs: int = INPUTS) -> np.ndarray:
+    """Windows int16 (n, frames, inputs) of several kinds: noise from faint to full scale, drifts, rails, steps, zeros."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros((n, frames, inputs))
+    for i in range(n):
+        size = 10.0 ** rng.uniform(1, 4.6)
+        kind = i % KINDS
+        noise = rng.normal(0, size, (frames, inputs))
+        out[i] = (noise if kind == 0 else np.cumsum(noise / 8, 0) if kind == 1 else np.sign(noise) * 40000 if kind == 2
+                  else (np.arange(frames)[:, None] > rng.integers(5, 130)) * noise[:1] if kind == 3 else noise * (i > n // 2))
+    return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
+
+
+def for_scheme(windows: np.ndarray, scheme: str) -> np.ndarray:
+    """The same windows in the steps of a scheme's input: as they are for int16x8, an eighth of the bits for int8.
+
+    An int8 model is still given int16, and clamps what lies beyond its range itself.
+    """
+    return windows if scheme == "int16x8" else np.rint(windows / 256).astype(np.int16)
