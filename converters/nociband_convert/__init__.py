@@ -1,80 +1,135 @@
 """Converts a trained network to what the band and the host run: PyTorch -> ONNX -> integer .tflite -> C, with its manifest.
 
-From build/models/NAME (nociband.training) to firmware/models/NAME. Stages, a module each: source, calibration, to_onnx,
-to_tflite, tflite, to_c, manifest, parity. `regenerate` makes the C anew from .tflite files that are there already. Needs the
-extra `convert`; regenerate needs LiteRT alone. See docs/convert.md.
+From build/models/NAME (nociband.training) to firmware/models/NAME, in one of two schemes. Stages, a module each: source,
+calibration, to_onnx, to_tflite, scales (int16x8) or int8, tflite, to_c, manifest, parity, gates. `regenerate` makes the C anew
+from .tflite files that are there already; `standalone` takes a .tflite from elsewhere. Needs the extra `convert`; regenerate and
+standalone need LiteRT alone. See docs/convert.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from nociband_convert.parity import Parity
+    from nociband_convert.calibration import Calibration
+    from nociband_convert.gates import Verdict
+    from nociband_convert.parity.quality import Quality
+    from nociband_convert.source import Trained
+    from nociband_convert.tflite import Graph
 
 SOURCE_NAME = "nb_model_data.c"
+Scheme = Literal["int16x8", "int8"]
+Packing = Literal["fast", "small"]
+SCHEMES: tuple[Scheme, ...] = ("int16x8", "int8")
+PACKINGS: tuple[Packing, ...] = ("fast", "small")
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a conversion gave: sizes in bytes, multiply-accumulates a window, and how well it agrees with training."""
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """A conversion that is not written yet: `files` by name, constants and buffers in bytes, multiply-accumulates a window.
+
+    `network` is the C of the network alone, for who wants to measure it.
+    """
 
     name: str
-    sizes: dict[str, int]
+    scheme: Scheme
+    packing: Packing
+    files: Mapping[str, bytes]
+    quality: Quality
     constant_bytes: int
     buffer_bytes: int
     macs: int
-    parity: Parity
+    network: str = field(repr=False)
+
+    def judge(self) -> list[Verdict]:
+        """The gates of quality; cost on the band is measured by the tools and judged there."""
+        from nociband_convert import gates
+
+        return gates.judge_quality(self.quality, self.scheme)
+
+    def write(self, out: Path, only_c: bool = False) -> None:
+        """Write the files, or the C alone, into the folder `out`, which is made when it is not there."""
+        _write({SOURCE_NAME: self.files[SOURCE_NAME]} if only_c else self.files, out)
 
 
-def convert(source: Path, out: Path) -> Report:
-    """Convert `source` (build/models/NAME) into the folder `out`, which is written whole or not at all.
+def convert(source: Path, scheme: Scheme = "int16x8", packing: Packing = "fast",
+            stage: Callable[[str], None] = lambda title: None) -> Converted:
+    """Convert `source` (build/models/NAME). Nothing is written: judge the result, then call its `write`.
 
-    Raises ModelError or SpecError for anything that cannot be converted. A report whose parity has not passed leaves `out`
-    untouched as well.
+    stage: told the title of each stage as it begins. Raises ModelError or SpecError for anything that cannot be converted.
     """
     import json
 
-    from nociband.inference import Model
-    from nociband_convert import calibration, manifest, parity, tflite, to_c, to_onnx, to_tflite
+    from nociband_convert import calibration, manifest, to_c, to_tflite
     from nociband_convert import source as source_module
 
+    stage("trained model")
     trained = source_module.load(source)
+    stage("ranges, from training windows")
     ranges = calibration.calibrate(trained)
+    files = _tflite(trained, ranges, scheme, stage)
+    stage("checks of the graphs")
+    graphs = _read(files)
+    to_tflite.check_loops(graphs)
+    to_tflite.check_cells(graphs, ranges.cell_peak)
+    stage("C")
+    network = to_c.network(graphs, packing)
+    stage("quality, on validation windows")
+    draft = manifest.write(trained, graphs, files)
+    quality = _quality(trained, draft, files)
+    raw = json.loads(draft) | {"conversion": quality.to_dict()}
+    data = manifest.encode(raw)
+    written = {**files, "manifest.json": data, SOURCE_NAME: to_c.generate(graphs, data, raw, packing).text.encode()}
+    return Converted(trained.info["name"], scheme, packing, written, quality, network.constant_bytes, network.buffer_bytes,
+                     network.macs, network.text)
+
+
+def _tflite(trained: Trained, ranges: Calibration, scheme: Scheme, stage: Callable[[str], None]) -> dict[str, bytes]:
+    """The three .tflite files by name."""
+    from nociband.models.s0 import LstmStep
+    from nociband_convert import scales, to_onnx, to_tflite
+
     with TemporaryDirectory(prefix="nociband-convert-") as temporary:
-        work, made = Path(temporary), Path(temporary) / "made"
-        made.mkdir()
-        files: dict[str, bytes] = {}
-        for name, onnx in to_onnx.export(trained.network, work).items():
-            quantised = to_tflite.convert(onnx, ranges.inputs[name], work)
-            limit = ranges.cell_limit.get(name)
-            finished = to_tflite.finish_head(quantised) if limit is None else to_tflite.finish_step(quantised, limit)
-            files[f"{name}.tflite"] = finished
-            (made / f"{name}.tflite").write_bytes(finished)
-        graphs = {name: tflite.read(made / f"{name}.tflite") for name in ranges.inputs}
-        to_tflite.check_loops(graphs)
-        files["manifest.json"] = manifest.write(trained, ranges, graphs, dict(files))
-        (made / "manifest.json").write_bytes(files["manifest.json"])
-        generated = to_c.generate(graphs, files["manifest.json"], json.loads(files["manifest.json"]))
-        files[SOURCE_NAME] = generated.text.encode()
-        result = parity.compare(trained, Model.load(made))
-    report = Report(trained.info["name"], {n: len(c) for n, c in files.items()}, generated.constant_bytes, generated.buffer_bytes,
-                    generated.macs, result)
-    if result.passed:
-        out.mkdir(parents=True, exist_ok=True)
+        work = Path(temporary)
+        stage("ONNX")
+        onnx = to_onnx.export(trained.network, work)
+        stage("onnx2tf and TensorFlow's quantiser")
+        limit = trained.network.config.input_limit
+        quantised = to_tflite.convert_all(onnx, ranges.inputs, work)
+        stage("scales and weights")
+        steps = {b: scales.finish_step(quantised[b], LstmStep(trained.network.lstm(b)), cell, limit)
+                 for b, cell in ranges.cell_limit.items()}
+        finished = {**steps, "head": scales.finish_head(quantised["head"], limit)}
+    return {f"{name}.tflite": content for name, content in finished.items()}
+
+
+def _read(files: Mapping[str, bytes]) -> dict[str, Graph]:
+    from nociband_convert import tflite
+
+    with TemporaryDirectory(prefix="nociband-convert-") as temporary:
         for name, content in files.items():
-            (out / name).write_bytes(content)
-    return report
+            (Path(temporary) / name).write_bytes(content)
+        return {Path(name).stem: tflite.read(Path(temporary) / name) for name in files}
 
 
-def regenerate(source: Path, out: Path) -> dict[str, bytes]:
+def _quality(trained: Trained, data: bytes, files: Mapping[str, bytes]) -> Quality:
+    from nociband.inference import Model
+    from nociband.manifest import Manifest
+    from nociband_convert.parity import quality
+
+    return quality.compare(trained, Model(Manifest.from_json(data), {Path(name).stem: c for name, c in files.items()}))
+
+
+def regenerate(source: Path, out: Path | None, packing: Packing | None = None) -> dict[str, bytes]:
     """From a converted model folder, the same model for this version: specification hash and C made anew, .tflite kept.
 
-    For when the generator, the kernels' interface or the wording of the specification changed, not the model. Returns what was
-    written into `out`. Raises ModelError or SpecError when the folder or the specification no longer fits the model.
+    For when the generator, the kernels' interface or the wording of the specification changed, not the model. `packing`: as the
+    folder's C has it when None. Returns what was written into `out` (nothing is into None). Raises ModelError or SpecError when
+    the folder or the specification no longer fits the model.
     """
     import json
 
@@ -91,13 +146,30 @@ def regenerate(source: Path, out: Path) -> dict[str, bytes]:
         raise ModelError(f"{source / 'manifest.json'} cannot be read ({e})") from e
     data = manifest.encode(raw)
     checked = Manifest.from_json(data)
-    files = {f"{name}.tflite": (source / f"{name}.tflite") for name in GRAPHS}
-    graphs = {name: tflite.read(files[f"{name}.tflite"]) for name in GRAPHS}
+    graphs = {name: tflite.read(source / f"{name}.tflite") for name in GRAPHS}
     to_tflite.check_loops(graphs)
-    written = {**{name: path.read_bytes() for name, path in files.items()}, "manifest.json": data,
-               SOURCE_NAME: to_c.generate(graphs, data, raw).text.encode()}
+    generated = to_c.generate(graphs, data, raw, packing or packing_of(source / SOURCE_NAME))
+    written = {**{f"{name}.tflite": (source / f"{name}.tflite").read_bytes() for name in GRAPHS}, "manifest.json": data,
+               SOURCE_NAME: generated.text.encode()}
     Model(checked, {name: written[f"{name}.tflite"] for name in GRAPHS})
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in written.items():
-        (out / name).write_bytes(content)
+    if out is not None:
+        _write(written, out)
     return written
+
+
+def packing_of(path: Path) -> Packing:
+    """The packing that a generated C file names; fast when there is no such file, or it is from before there was a choice."""
+    try:
+        opening = path.read_text("utf-8")[:2000]
+    except (OSError, UnicodeDecodeError):
+        return "fast"
+    return "small" if "/* packing: small */" in opening else "fast"
+
+
+def _write(files: Mapping[str, bytes], out: Path) -> None:
+    """All files or none: each is written beside its place first."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (out / f".{name}.part").write_bytes(content)
+    for name in files:
+        (out / f".{name}.part").replace(out / name)

@@ -26,10 +26,12 @@ _SEED = 7
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """`inputs`: graph -> input -> rows (n, ...) float32. `cell_limit`: branch -> a power of two above any |c| seen."""
+    """`inputs`: graph -> input -> rows (n, ...) float32. `cell_limit`: branch -> a power of two above any |c| seen, which
+    is `cell_peak`."""
 
     inputs: dict[str, dict[str, np.ndarray]]
     cell_limit: dict[str, float]
+    cell_peak: dict[str, float]
 
 
 def calibrate(trained: Trained) -> Calibration:
@@ -37,19 +39,19 @@ def calibrate(trained: Trained) -> Calibration:
     rng = np.random.default_rng(_SEED)
     train, every = trained.normalised(trained.train), trained.normalised(np.concatenate([trained.train, trained.validation]))
     inputs: dict[str, dict[str, np.ndarray]] = {"head": {}}
-    limits = {}
+    peaks: dict[str, float] = {}
     for branch in BRANCHES:
         step = LstmStep(getattr(trained.network, f"lstm_{branch}"))
         columns = branch_slice(branch)
         hs, cs = _trajectories(step, every[:, :, columns])
-        limits[branch] = _cell_limit(branch, float(np.abs(cs).max()))
+        peaks[branch] = float(np.abs(cs).max())
         hs, cs = hs[:len(train)], cs[:len(train)]
         inputs[branch] = _step_rows(rng, train[:, :, columns], hs, cs, trained.network.config.input_limit)
         inputs["head"][f"hs_{branch}"] = _with_ends(hs[:, 1:], 1.0)
     chosen = rng.permutation(len(train))[:HEAD_WINDOWS]
     ends = [len(train), len(train) + 1]  # appended by _with_ends
     inputs["head"] = {k: v[np.concatenate([chosen, ends])] for k, v in inputs["head"].items()}
-    return Calibration(inputs, limits)
+    return Calibration(inputs, {b: _cell_limit(b, peak) for b, peak in peaks.items()}, peaks)
 
 
 def _trajectories(step: LstmStep, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,29 +18,29 @@ from nociband.spec import SPEC
 from nociband.windows import input_scale
 
 if TYPE_CHECKING:
-    from nociband_convert.calibration import Calibration
     from nociband_convert.source import Trained
-    from nociband_convert.tflite import Graph
+    from nociband_convert.tflite import Graph, Tensor
 
-SCHEME = "int16x8"
+BRANCHES = ("eda", "emg")
+LSTM_CELL = 19  # the cell state among the inputs of UNIDIRECTIONAL_SEQUENCE_LSTM
 _TOOLS = ("torch", "onnx", "onnx2tf", "tensorflow")
 
 
-def write(trained: Trained, calibration: Calibration, graphs: Mapping[str, Graph], files: Mapping[str, bytes]) -> bytes:
+def write(trained: Trained, graphs: Mapping[str, Graph], files: Mapping[str, bytes]) -> bytes:
     """The manifest's bytes. Raises SpecError when what training.json says does not hold together."""
     info = trained.info
-    head = graphs["head"]
+    logits = graphs["head"].tensors[graphs["head"].outputs["logits"]]
     raw = {
         **{k: info[k] for k in ("name", "title")}, "version": str(info["version"]),
         **{k: info[k] for k in ("of", "synthetic", "warning")},
-        "scheme": SCHEME, "spec_hash": SPEC.hash,
+        "scheme": graphs["head"].scheme, "spec_hash": SPEC.hash,
         "features": [f.name for f in SPEC.model_inputs], "window_frames": SPEC.features["window"]["frames"],
         "input": _inputs(trained, graphs),
-        "output": {"scale": head.tensors[head.outputs["logits"]].scale, "zero_point": 0},
+        "output": {"scale": logits.scale, "zero_point": logits.zero_points[0]},
         "classes": [{"label": c.get("label"), "value": c.get("value")} for c in info["classes"]],
         "sites": info["sites"],
-        "branches": {b: {"hidden": graphs[b].tensors[graphs[b].inputs["h"]].size, "cell_limit": limit}
-                     for b, limit in calibration.cell_limit.items()},
+        "branches": {b: {"hidden": state.size, "cell_limit": state.scale * 2.0**15}
+                     for b, state in ((b, cell(graphs[b])) for b in BRANCHES)},
         "training": info["training"],
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
         "created_with": {"nociband": metadata.version("nociband"), **{t: metadata.version(t).split("+")[0] for t in _TOOLS}},
@@ -48,6 +48,13 @@ def write(trained: Trained, calibration: Calibration, graphs: Mapping[str, Graph
     data = encode(raw)
     Manifest.from_json(data)
     return data
+
+
+def cell(graph: Graph) -> Tensor:
+    """The cell state of a branch in either scheme: an input of the step, or the variable inside LiteRT's LSTM."""
+    if "c" in graph.inputs:
+        return graph.tensors[graph.inputs["c"]]
+    return graph.tensors[graph.ops[0].inputs[LSTM_CELL]]
 
 
 def encode(raw: Mapping[str, Any]) -> bytes:

@@ -1,12 +1,12 @@
-"""ONNX to integer .tflite (int16 activations, int8 weights) with onnx2tf, then the scales of the loop-backs are made equal.
+"""ONNX to integer .tflite with onnx2tf and TensorFlow's quantiser, all graphs of a model in one go.
 
-From to_onnx and calibration to to_c and nociband.inference. onnx2tf runs in a process of its own: it is noisy, and brings
-TensorFlow. The quantiser gives each tensor its own range; a state that is fed back must come out on the scale at which it goes
-in, so those of h and c (and the products that make them) are set here and checked. They appear in no bias, so nothing else moves.
+From to_onnx and calibration to scales (int16x8) and int8. The work is done by nociband_convert.quantiser in a process of its own:
+it is noisy, brings TensorFlow, and must give the same bytes each time (hash seed, no oneDNN).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,38 +16,49 @@ from pathlib import Path
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import tflite
+from nociband_convert import manifest, tflite
 
-_SUFFIX = "_full_integer_quant_with_int16_act.tflite"
 _TIMEOUT_S = 600
-UNIT_STEP = 2.0**-15
+_ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
 
 
-def convert(onnx: Path, inputs: Mapping[str, np.ndarray], work: Path) -> Path:
-    """Quantise one graph with `inputs` (name -> rows (n, ...)) as calibration; returns the .tflite in `work`.
+def convert(onnx: Path, inputs: Mapping[str, np.ndarray], work: Path, scheme: str = "int16x8") -> Path:
+    """Quantise one graph; see convert_all."""
+    return convert_all({onnx.stem: onnx}, {onnx.stem: inputs}, work, scheme)[onnx.stem]
 
-    Raises ModelError with onnx2tf's last words when it fails, and when the calibration does not fit the graph.
+
+def convert_all(onnx: Mapping[str, Path], inputs: Mapping[str, Mapping[str, np.ndarray]], work: Path,
+                scheme: str = "int16x8") -> dict[str, Path]:
+    """Quantise graphs with `inputs` (graph -> input -> rows (n, ...)) as calibration; .tflite files in `work` by graph.
+
+    Raises ModelError with onnx2tf's last words when it fails, and when the calibration does not fit a graph.
     """
-    _check_calibration(onnx, inputs)
-    out = work / f"{onnx.stem}_tf"
-    command = [sys.executable, "-m", "onnx2tf", "-i", str(onnx), "-o", str(out), "-kat", *inputs, "-oiqt", "-qt", "per-channel"]
-    command.append("--non_verbose")
-    for name, rows in inputs.items():
-        path = work / f"{onnx.stem}_{name}.npy"
-        np.save(path, rows)
-        zeros = str(np.zeros((1,) * rows.ndim, int).tolist())
-        command += ["-cind", name, str(path), zeros, zeros.replace("0", "1")]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": "",
-                   "PYTHONHASHSEED": "0"}
+    jobs, results = [], {}
+    for name, path in onnx.items():
+        _check_calibration(path, inputs[name])
+        rows, results[name] = {}, work / f"{name}_{scheme}.tflite"
+        for port, values in inputs[name].items():
+            rows[port] = str(work / f"{name}_{port}.npy")
+            np.save(rows[port], values.astype(np.float32))
+        jobs.append({"onnx": str(path), "scheme": scheme, "rows": rows, "result": str(results[name])})
+    job = work / f"{'_'.join(onnx)}_{scheme}.json"
+    job.write_text(json.dumps(jobs), "utf-8")
+    _run(job, results)
+    return results
+
+
+def _run(job: Path, results: Mapping[str, Path]) -> None:
+    command = [sys.executable, "-m", "nociband_convert.quantiser", str(job)]
     try:
-        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(command, cwd=job.parent, env={**os.environ, **_ENVIRONMENT}, capture_output=True, text=True,
+                              timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as e:
-        raise ModelError(f"onnx2tf did not finish {onnx.name} in {_TIMEOUT_S} s") from e
-    result = out / f"{onnx.stem}{_SUFFIX}"
-    if done.returncode or not result.is_file():
+        raise ModelError(f"onnx2tf did not finish {', '.join(results)} in {_TIMEOUT_S} s; close what else runs, and again") from e
+    missing = [name for name, path in results.items() if not path.is_file()]
+    if done.returncode or missing:
         words = " | ".join([line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-4:])
-        raise ModelError(f"onnx2tf could not convert {onnx.name} (status {done.returncode}): {words[-400:]}")
-    return result
+        raise ModelError(f"onnx2tf could not convert {(missing or list(results))[0]}.onnx (status {done.returncode}): "
+                         f"{words[-400:]}")
 
 
 def _check_calibration(onnx: Path, inputs: Mapping[str, np.ndarray]) -> None:
@@ -61,83 +72,36 @@ def _check_calibration(onnx: Path, inputs: Mapping[str, np.ndarray]) -> None:
         if list(rows.shape[1:]) != expected[name][1:]:
             raise ModelError(f"{onnx.name}: calibration of {name} has rows of {rows.shape[1:]}, "
                              f"the graph takes {tuple(expected[name][1:])}")
+        if not np.isfinite(rows).all():
+            raise ModelError(f"{onnx.name}: calibration of {name} has values that are not finite")
     if len({len(rows) for rows in inputs.values()}) != 1:
         raise ModelError(f"{onnx.name}: the calibration's inputs have different numbers of rows")
 
 
-def finish_step(path: Path, cell_limit: float) -> bytes:
-    """The step graph with names (x, h, c, h_next, c_next) and loop-back scales set: h as its input, c to cell_limit / 2^15."""
-    graph = tflite.read(path)
-    roles = _step_roles(graph)
-    cell = cell_limit * UNIT_STEP
-    scales = {roles["h_next"]: graph.tensors[graph.inputs[_named(graph, "h")]].scale, roles["added"]: UNIT_STEP,
-              roles["kept"]: cell, roles["c_next"]: cell, graph.inputs[_named(graph, "c")]: cell}
-    names = {graph.inputs[_named(graph, n)]: n for n in ("x", "h", "c")} | {roles[n]: n for n in ("h_next", "c_next")}
-    return _rewrite(path, names, scales)
-
-
-def finish_head(path: Path) -> bytes:
-    """The head with its tensors named hs_eda, hs_emg, logits."""
-    graph = tflite.read(path)
-    names = {graph.inputs[_named(graph, n)]: n for n in ("hs_eda", "hs_emg")} | {next(iter(graph.outputs.values())): "logits"}
-    return _rewrite(path, names, {})
-
-
-def _named(graph: tflite.Graph, name: str) -> str:
-    """TensorFlow's name of an input that ONNX called `name`."""
-    found = [n for n in graph.inputs if n in (name, f"serving_default_{name}:0")]
-    if len(found) != 1:
-        raise ModelError(f"{graph.name}: no input {name} among {sorted(graph.inputs)}")
-    return found[0]
-
-
-def _step_roles(graph: tflite.Graph) -> dict[str, int]:
-    """Which tensor is which in an LSTM step: c_next = kept + added, kept = sigmoid * c, h_next = sigmoid * tanh(c_next)."""
-    cell_in = graph.inputs[_named(graph, "c")]
-    sums = [op for op in graph.ops if op.kind == "ADD"]
-    products = [op for op in graph.ops if op.kind == "MUL"]
-    outputs = set(graph.outputs.values())
-    if len(sums) != 1 or len(products) != 3 or sums[0].outputs[0] not in outputs:
-        raise ModelError(f"{graph.name} is not a single LSTM step: {len(sums)} additions, {len(products)} products")
-    roles = {"c_next": sums[0].outputs[0]}
-    for op in products:
-        role = "h_next" if op.outputs[0] in outputs else "kept" if cell_in in op.inputs else "added"
-        roles[role] = op.outputs[0]
-    if len(roles) != 4:
-        raise ModelError(f"{graph.name} is not a single LSTM step: its products cannot be told apart")
-    return roles
-
-
-def _rewrite(path: Path, names: Mapping[int, str], scales: Mapping[int, float]) -> bytes:
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
-    graph = model.subgraphs[0]
-    for number, name in names.items():
-        graph.tensors[number].name = name
-    for number, scale in scales.items():
-        quantization = graph.tensors[number].quantization
-        quantization.scale, quantization.min, quantization.max = [float(np.float32(scale))], None, None
-    for signature in model.signatureDefs or []:
-        for entry in (*signature.inputs, *signature.outputs):
-            entry.name = names.get(entry.tensorIndex, entry.name)
-    model.metadata, model.metadataBuffer = [], None
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
 def check_loops(graphs: Mapping[str, tflite.Graph]) -> None:
-    """Raises ModelError unless each state comes out on the scale at which it goes in, and the head takes h as it comes."""
+    """Raises ModelError unless each state comes out on the scale at which it goes in, and the head takes h as it comes.
+
+    A branch of the int8 scheme keeps its states inside; there only the joint with the head is to be checked.
+    """
     head = graphs["head"]
     for branch in ("eda", "emg"):
         graph = graphs[branch]
         for state in ("h", "c"):
+            if state not in graph.inputs:
+                continue
             before, after = graph.tensors[graph.inputs[state]], graph.tensors[graph.outputs[f"{state}_next"]]
             if before.scale != after.scale or before.shape != after.shape:
                 raise ModelError(f"{branch}: {state} goes in with steps of {before.scale} and comes out with {after.scale}")
-        taken = head.tensors[head.inputs[f"hs_{branch}"]].scale
-        made = graph.tensors[graph.outputs["h_next"]].scale
-        if taken != made:
-            raise ModelError(f"head: takes hs_{branch} in steps of {taken}, the {branch} branch gives {made}")
+        taken = head.tensors[head.inputs[f"hs_{branch}"]]
+        made = graph.tensors[graph.outputs["hs" if "hs" in graph.outputs else "h_next"]]
+        if (taken.scale, taken.zero_points) != (made.scale, made.zero_points):
+            raise ModelError(f"head: takes hs_{branch} in steps of {taken.scale}, the {branch} branch gives {made.scale}")
+
+
+def check_cells(graphs: Mapping[str, tflite.Graph], largest: Mapping[str, float]) -> None:
+    """Raises ModelError where a branch's 16-bit cell state ends before `largest`, the floating-point one's over all windows."""
+    for branch, peak in largest.items():
+        reach = manifest.cell(graphs[branch]).scale * (2**15 - 1)
+        if reach < peak:
+            raise ModelError(f"{branch}: the cell state's scale ends at {reach:.3f}, in floating point it goes to {peak:.3f}; "
+                             "the scale must cover that range: calibrate with the windows that are to be converted")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from _nn import MODELS, NativeModel, random_windows
 from _trained import write
+from click.testing import Result
 from typer.testing import CliRunner
 
 import nociband_convert
@@ -19,7 +20,8 @@ from nociband.errors import ModelError, SpecError
 from nociband.inference import Model
 from nociband.spec import SPEC
 from nociband.windows import BASELINE_Q, WindowTwin
-from nociband_convert import calibration, parity, regenerate, source, to_onnx, to_tflite
+from nociband_convert import Scheme, calibration, gates, regenerate, source, to_onnx, to_tflite
+from nociband_convert.parity import quality
 from nociband_tools.cli import build_app
 
 FILES = {"eda.tflite", "emg.tflite", "head.tflite", "manifest.json", "nb_model_data.c"}
@@ -35,15 +37,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(600)
 def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     made = write(tmp_path / "made", epochs=30)
-    done = CliRunner().invoke(build_app(), ["convert", str(made), "--out", str(tmp_path / "one")])
+    done = CliRunner().invoke(build_app(), ["convert", str(made), "--out", str(tmp_path / "one"), "--json", str(tmp_path / "j")])
     assert done.exit_code == 0, done.output
     assert "same class as in floating point" in done.output and "multiply-accumulates" in done.output
     assert {p.name for p in (tmp_path / "one").iterdir()} == FILES
-    report = nociband_convert.convert(made, tmp_path / "two")
-    assert report.parity.passed and report.parity.logit_error_mean < 0.1
-    for name in FILES:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    again = nociband_convert.convert(made)
+    assert all(v.passed for v in again.judge()) and again.quality.logit_error_mean < 0.1
+    for name, content in again.files.items():
+        assert (tmp_path / "one" / name).read_bytes() == content, name
+    figures = json.loads((tmp_path / "j").read_text())
+    assert figures["written"] == str(tmp_path / "one") and figures["schemes"]["int16x8"]["quality"] == again.quality.to_dict()
     model, native = Model.load(tmp_path / "one"), NativeModel(tmp_path / "one/nb_model_data.c", tmp_path)
+    assert model.manifest.raw["conversion"] == again.quality.to_dict()
     for x in random_windows(20, seed=6):
         assert native.logits(x)[:3].tolist() == model.logits(x).tolist()
 
@@ -80,23 +85,98 @@ def test_a_folder_that_does_not_hold_together_is_not_made_anew(tmp_path: Path, c
     assert not (tmp_path / "out").exists()
 
 
-def test_too_little_agreement_is_exit_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    poor = parity.Parity(100, 0.98, 0.9, 0.88, 0.5, 0.01, {"eda": 0.3, "emg": 0.4})
-    monkeypatch.setattr(nociband_convert, "convert", lambda s, o: nociband_convert.Report("made", {}, 1, 2, 3, poor))
-    done = CliRunner().invoke(build_app(), ["convert", str(tmp_path), "--out", str(tmp_path / "out")])
-    assert done.exit_code == 1 and "98.00%" in done.output and "nothing was written" in done.output
+def _converted(agreement: float, accuracy: float, scheme: Scheme = "int16x8") -> nociband_convert.Converted:
+    recall = (quality.Recall("none", 50, 0.95, 0.9), quality.Recall("some", 0, None, None))
+    result = quality.Quality(100, agreement, 0.9, accuracy, recall, 0.5, 0.01, {"eda": 0.3, "emg": 0.4})
+    return nociband_convert.Converted("made", scheme, "fast", {"nb_model_data.c": b"int x;"}, result, 1, 2, 3, "")
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, out: Path, cost: dict[str, int] | str, made: dict[str, nociband_convert.Converted],
+         *options: str) -> Result:
+    """The command, with what converting and measuring would have given."""
+    monkeypatch.setattr(nociband_convert, "convert", lambda source, scheme, packing, stage: made[scheme])
+    monkeypatch.setattr("nociband_tools.conversion.cost", lambda made: cost)
+    return CliRunner().invoke(build_app(), ["convert", "build/models/made", "--out", str(out), *options], env={"COLUMNS": "200"})
+
+
+CHEAP = {"instructions_per_window": 700_000, "flash_bytes": 20_000, "ram_bytes": 5_000}
+
+
+@pytest.mark.parametrize(("agreement", "accuracy", "cost", "words"), [
+    (0.98, 0.9, CHEAP, "int16x8 fails at agreement"),
+    (0.995, 0.885, CHEAP, "int16x8 fails at accuracy loss"),
+    (0.995, 0.9, CHEAP | {"instructions_per_window": 9_000_000}, "int16x8 fails at instructions per window"),
+    (0.995, 0.9, CHEAP | {"flash_bytes": 900_000}, "int16x8 fails at flash bytes"),
+    (0.995, 0.9, CHEAP | {"ram_bytes": 90_000}, "int16x8 fails at ram bytes"),
+])
+def test_a_failed_gate_is_exit_status_1_and_a_table_and_nothing_is_written(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, agreement: float, accuracy: float, cost: dict[str, int],
+        words: str) -> None:
+    done = _run(monkeypatch, tmp_path / "out", cost, {"int16x8": _converted(agreement, accuracy)}, "--json", str(tmp_path / "j"))
+    assert done.exit_code == 1 and words in done.output and "What to do" in done.output and "nothing was written" in done.output
+    assert "failed" in done.output and "recall of none" in done.output and not (tmp_path / "out").exists()
+    figures = json.loads((tmp_path / "j").read_text())
+    assert figures["written"] is None and [g["verdict"] for g in figures["schemes"]["int16x8"]["gates"]].count("failed") == 1
+
+
+def test_limits_themselves_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    most = gates.limits()["cost"]["fast"]
+    done = _run(monkeypatch, tmp_path / "out", {c: most[f"{c}_max"] for c in gates.COSTS}, {"int16x8": _converted(0.99, 0.89)})
+    assert done.exit_code == 0 and (tmp_path / "out/nb_model_data.c").read_bytes() == b"int x;"
+
+
+def test_what_nobody_measured_is_not_called_passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done = _run(monkeypatch, tmp_path / "out", "no arm-none-eabi-gcc", {"int16x8": _converted(0.995, 0.9)})
+    assert done.exit_code == 0 and done.output.count("not judged: no arm-none-eabi-gcc") == 3
+    assert done.output.count("passed") == 2
+
+
+def test_a_dry_run_judges_and_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done = _run(monkeypatch, tmp_path / "out", CHEAP, {"int16x8": _converted(0.995, 0.9)}, "--dry-run")
+    assert done.exit_code == 0 and "nothing was written" in done.output and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("of_int16x8", "of_int8", "chosen", "why"), [
+    ((0.999, 0.90, 700), (0.980, 0.90, 900), "int16x8", "better in quality at equal or lower cost"),
+    ((0.999, 0.90, 900), (0.980, 0.90, 600), "int16x8", "for 50% more instructions"),
+    ((0.995, 0.90, 900), (0.995, 0.90, 600), "int8", "equal in quality at lower cost"),
+    ((0.995, 0.90, 600), (0.995, 0.90, 600), "int16x8", "equal in quality at equal or lower cost"),
+    ((0.980, 0.90, 600), (0.975, 0.90, 900), "int8", "the only one that passes"),
+    ((0.999, 0.90, None), (0.980, 0.90, None), "int16x8", "cost was not measured"),
+    ((0.980, 0.90, 600), (0.960, 0.90, 900), None, "none passes"),
+])
+def test_of_two_schemes_the_better_by_quality_at_equal_or_lower_cost(of_int16x8, of_int8, chosen, why: str) -> None:
+    judged = {}
+    for scheme, (agreement, accuracy, instructions) in (("int16x8", of_int16x8), ("int8", of_int8)):
+        made = _converted(agreement, accuracy, scheme)
+        judged[scheme] = gates.Judged(made.quality, tuple(made.judge()), instructions)
+    got, words = gates.better(judged)
+    assert got == chosen and why in words
+
+
+@pytest.mark.parametrize("text", ["", "[quality", "[quality]\naccuracy_loss_max = 0.01\n", None])
+def test_a_damaged_file_of_gates_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "gates.toml"
+    if text is None:
+        text = gates.FILE.read_text().replace("int8 = 0.97", 'int8 = "high"')
+    path.write_text(text)
+    with pytest.raises(ModelError, match="gates.toml.*restore it"):
+        gates.limits(path)
 
 
 @pytest.mark.slow
 def test_agreement_is_counted_and_can_fail(made: Path) -> None:
     """The shipped three-class model against a network it was not made from: the gate notices."""
     folder = next(f for f in MODELS if len(json.loads((f / "manifest.json").read_text())["classes"]) == 3)
-    result = parity.compare(source.load(made), Model.load(folder))
-    assert result.windows == 60 and not result.passed
+    result = quality.compare(source.load(made), Model.load(folder))
+    assert result.windows == 60 and gates.judge_quality(result, "int16x8")[0].passed is False
+    assert sum(r.windows for r in result.recall) == 60
+    weighed = sum(r.windows * r.integer for r in result.recall if r.integer is not None) / 60
+    assert abs(weighed - result.accuracy_integer) < 1e-9
 
 
 @BY_NAME
-def test_integer_windows_are_those_of_the_band(folder: Path, made: Path) -> None:
+def test_integer_windows_are_those_of_the_band(folder: Path) -> None:
     model, rng = Model.load(folder), np.random.default_rng(5)
     twin, frames = WindowTwin(), rng.integers(-9000, 9000, (700, 6)).astype(np.int16)
     for f in frames:
@@ -104,7 +184,7 @@ def test_integer_windows_are_those_of_the_band(folder: Path, made: Path) -> None
     uses = np.array([f.baseline for f in SPEC.model_inputs])
     relative = frames[-138:] - np.where(uses, twin.baseline, 0) / 2**BASELINE_Q
     expected = twin.input([(s.mult, s.shift) for s in model.manifest.input_scales])
-    assert np.array_equal(parity.quantised(source.load(made), model, relative[None])[0], expected)
+    assert np.array_equal(quality.quantised(model, relative[None])[0], expected)
 
 
 def test_a_cell_state_without_bounds_is_refused(made: Path) -> None:
@@ -121,6 +201,7 @@ def test_a_cell_state_without_bounds_is_refused(made: Path) -> None:
     (lambda v: v | {"x": v["x"][:, :1]}, r"calibration of x has rows of \(1,\)"),
     (lambda v: {"x": v["x"], "h": v["h"]}, "the calibration has"),
     (lambda v: v | {"c": v["c"][:-1]}, "different numbers of rows"),
+    (lambda v: v | {"h": v["h"] * np.nan}, "not finite"),
 ])
 def test_calibration_of_the_wrong_shape(made: Path, tmp_path: Path, change, words: str) -> None:
     trained = source.load(made)
@@ -150,6 +231,16 @@ def test_onnx2tf_failing_is_told_in_a_line(made: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(ModelError, match=r"could not convert eda.onnx \(status 3\): something went wrong"):
         to_tflite.convert(path, calibration.calibrate(trained).inputs["eda"], tmp_path)
+
+
+def test_a_cell_scale_that_ends_before_the_floating_point_range_is_refused() -> None:
+    from nociband_convert import tflite
+
+    graphs = {"eda": tflite.read(MODELS[0] / "eda.tflite")}
+    reach = graphs["eda"].tensors[graphs["eda"].inputs["c"]].scale * 32767
+    to_tflite.check_cells(graphs, {"eda": reach * 0.999})
+    with pytest.raises(ModelError, match="cell state's scale ends at"):
+        to_tflite.check_cells(graphs, {"eda": reach * 1.001})
 
 
 @BY_NAME

@@ -1,70 +1,155 @@
-"""`nociband convert`: from a trained model (build/models/NAME) to what firmware and host use (firmware/models/NAME)."""
+"""`nociband convert`: from a trained model, a converted folder or somebody's .tflite file to what firmware and host use."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nociband.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
-    from nociband_convert import Report
+    from nociband_convert import Converted
+    from nociband_convert.gates import Judged
 
 _NEEDED = ("torch", "onnx", "onnx2tf", "tensorflow", "ai_edge_litert")
 
 
+class Scheme(StrEnum):
+    """Of a model's integers; `best` makes both and takes the better by quality at equal or lower cost."""
+
+    INT16X8 = "int16x8"
+    INT8 = "int8"
+    BEST = "best"
+
+
+class Packing(StrEnum):
+    """How weights lie in flash: widened to int16, or as int8."""
+
+    FAST = "fast"
+    SMALL = "small"
+
+
+class Target(StrEnum):
+    """What is written: the C alone, or everything."""
+
+    C = "c"
+    ALL = "all"
+
+
 def command(
-    source: Annotated[Path, typer.Argument(help="build/models/NAME as `nociband train` left it, or a converted folder.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; default firmware/models/NAME.")] = None,
+    source: Annotated[Path, typer.Argument(help="build/models/NAME as `nociband train` left it, a converted folder, or "
+                                                 "MODEL.tflite.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write. Default: firmware/models/NAME; build/c/NAME for a "
+                                                           ".tflite.")] = None,
+    scheme: Annotated[Scheme | None, typer.Option(help="Of a trained model. Default: int16x8.")] = None,
+    packing: Annotated[Packing | None, typer.Option(help="Weights as int16 (fast) or int8 (small). Default: fast, or as a "
+                                                         "converted folder has it.")] = None,
+    as_json: Annotated[Path | None, typer.Option("--json", help="Also write figures and verdicts to this file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and judge, and write no model.")] = False,
+    to: Annotated[Target, typer.Option("--to", help="Write the C alone, or everything.")] = Target.ALL,
 ) -> None:
-    """Convert a trained model to integers: .tflite, manifest and C. Exit status 1 when it agrees too rarely with training."""
+    """Convert a model to integers: .tflite, manifest and C. Exit status 1 and a table when it does not pass its gates.
+
+    The gates are in nociband_convert/gates.toml: agreement with floating point, accuracy, cost on the band.
+    """
+    if source.suffix == ".tflite":
+        return _standalone(source, out, scheme, as_json, dry_run)
+    if (source / "manifest.json").is_file():
+        return _again(source, out or source, scheme, packing, dry_run)
+    _check_packages()
+    schemes = ["int16x8", "int8"] if scheme is Scheme.BEST else [(scheme or Scheme.INT16X8).value]
+    _trained(source, out or Path("firmware/models") / source.resolve().name, schemes, (packing or Packing.FAST).value, as_json,
+             dry_run, to)
+
+
+def _check_packages() -> None:
     from importlib.util import find_spec
 
-    if (source / "manifest.json").is_file():
-        return _again(source, out or source)
     missing = [m for m in _NEEDED if find_spec(m) is None]
     if missing:
-        raise EnvironmentProblem(f"converting needs {', '.join(missing)}: pip install 'nociband[convert]' (or `make setup`)")
-    from nociband_convert import convert
+        raise EnvironmentProblem(f"converting needs {', '.join(missing)}: pip install 'nociband[convert]' (or `make setup-all`)")
 
-    target = out or Path("firmware/models") / source.resolve().name
-    report = convert(source, target)
-    _show(report)
-    if not report.parity.passed:
-        from nociband_convert.parity import AGREEMENT_MIN
 
-        typer.echo(f"nociband: the integer model agrees with training in {report.parity.agreement:.2%} of windows, less than "
-                   f"{AGREEMENT_MIN:.0%}; nothing was written. Train with more regularisation or calibration windows.", err=True)
+def _trained(source: Path, out: Path, schemes: list[str], packing: str, as_json: Path | None, dry_run: bool, to: Target) -> None:
+    from rich.console import Console
+
+    from nociband_convert import gates
+    from nociband_tools import conversion
+
+    console = Console()
+    made: dict[str, Converted] = {}
+    judged: dict[str, Judged] = {}
+    with conversion.Stages(console) as stages:
+        for scheme in schemes:
+            made[scheme], judged[scheme] = _convert(source, scheme, packing, stages)
+    console.print(conversion.quality_table(made, judged))
+    for scheme in schemes:
+        console.print(conversion.gates_table(judged[scheme].verdicts, f"gates, {scheme}"))
+    chosen, why = gates.better(judged)
+    if len(schemes) > 1:
+        console.print(f"{chosen or 'neither scheme'}: {why}")
+    written = chosen is not None and not dry_run
+    if as_json:
+        _write_json(as_json, {"chosen": chosen, "why": why, "written": str(out) if written else None, "seconds": stages.seconds,
+                              "schemes": {s: _figures(made[s], judged[s]) for s in schemes}})
+    if chosen is None:
+        _say_what_failed(judged)
         raise typer.Exit(1)
-    typer.echo(f"written to {target}")
+    if dry_run:
+        typer.echo("nothing was written (--dry-run)")
+        return
+    made[chosen].write(out, only_c=to is Target.C)
+    typer.echo(f"written to {out}")
 
 
-def _again(source: Path, out: Path) -> None:
+def _convert(source: Path, scheme: str, packing: str, stages: Any) -> tuple[Converted, Judged]:
+    from nociband_convert import convert, gates
+    from nociband_tools import conversion
+
+    made = convert(source, scheme, packing, stages.begin)  # type: ignore[arg-type]
+    stages.begin("cost, on the emulated Cortex-M4F")
+    cost = conversion.cost(made)
+    verdicts = (*made.judge(), *gates.judge_cost(cost, made.packing))
+    return made, gates.Judged(made.quality, verdicts, None if isinstance(cost, str) else cost["instructions_per_window"])
+
+
+def _figures(made: Converted, judged: Judged) -> dict[str, Any]:
+    return {"name": made.name, "scheme": made.scheme, "packing": made.packing, "quality": made.quality.to_dict(),
+            "gates": [v.to_dict() for v in judged.verdicts], "passed": judged.passed, "macs": made.macs,
+            "constant_bytes": made.constant_bytes, "buffer_bytes": made.buffer_bytes,
+            "files": {name: len(content) for name, content in made.files.items()}}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    import json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _say_what_failed(judged: dict[str, Judged]) -> None:
+    for scheme, j in judged.items():
+        for v in j.verdicts:
+            if v.passed is False:
+                typer.echo(f"nociband: {scheme} fails at {v.gate.replace('_', ' ')}. What to do: {v.advice}", err=True)
+    typer.echo("nociband: nothing was written", err=True)
+
+
+def _again(source: Path, out: Path, scheme: Scheme | None, packing: Packing | None, dry_run: bool) -> None:
     from nociband_convert import regenerate
 
-    for name, content in regenerate(source, out).items():
+    if scheme is not None:
+        raise typer.BadParameter(f"{source} has been converted and keeps its scheme; to convert it to another give the trained "
+                                 "folder (build/models/NAME)", param_hint="--scheme")
+    made = regenerate(source, None if dry_run else out, packing.value if packing else None)
+    for name, content in made.items():
         typer.echo(f"{out / name}: {len(content):,} bytes")
+    if dry_run:
+        typer.echo("nothing was written (--dry-run)")
 
 
-def _show(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    p = report.parity
-    rows = [
-        ("validation windows", f"{p.windows}"),
-        ("same class as in floating point", f"{p.agreement:.2%}"),
-        ("accuracy, floating point", f"{p.accuracy_float:.2%}"),
-        ("accuracy, integer", f"{p.accuracy_integer:.2%}"),
-        ("logit error, mean / largest", f"{p.logit_error_mean:.5f} / {p.logit_error_max:.5f}"),
-        ("cell state, share of its range", ", ".join(f"{b} {v:.0%}" for b, v in p.cell_peak.items())),
-        ("multiply-accumulates a window", f"{report.macs:,}"),
-        ("constants / buffers on the band", f"{report.constant_bytes:,} / {report.buffer_bytes:,} bytes"),
-        *((name, f"{size:,} bytes") for name, size in report.sizes.items()),
-    ]
-    table = Table(title=report.name, show_header=False)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+def _standalone(source: Path, out: Path | None, scheme: Scheme | None, as_json: Path | None, dry_run: bool) -> None:
+    raise NotImplementedError

@@ -1,0 +1,114 @@
+"""What `nociband convert` shows and measures: stages with their times, the gates' table, a model's cost on the emulated band.
+
+From nociband_convert to the terminal and to --json. Cost is measured here and not in the converter, because it takes the bench's
+emulator.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nociband_convert import Converted
+    from nociband_convert.gates import Judged, Verdict
+
+_TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "gcc")
+
+
+class Stages:
+    """Prints each stage when it is done, with its seconds; shows the one that runs. A context: its end ends the last stage."""
+
+    def __init__(self, console: Any) -> None:
+        self._console, self._status = console, console.status("")
+        self._title, self._since = "", 0.0
+        self.seconds: dict[str, float] = {}
+
+    def __enter__(self) -> Stages:
+        self._status.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.begin("")
+            self._console.print(f"{sum(self.seconds.values()):6.1f} s  in all")
+        self._status.stop()
+
+    def begin(self, title: str) -> None:
+        """The next stage; ends the one before."""
+        now = time.monotonic()
+        if self._title:
+            self.seconds[self._title] = round(self.seconds.get(self._title, 0.0) + now - self._since, 2)
+            self._console.print(f"{now - self._since:6.1f} s  {self._title}")
+        self._title, self._since = title, now
+        self._status.update(title)
+
+
+def cost(made: Converted) -> dict[str, Any] | str:
+    """Figures of one window on the emulated Cortex-M4F, or in words which tools are not there to take them.
+
+    Raises EnvironmentProblem when the tools are there and fail: what does not compile has not passed its gates.
+    """
+    from nociband_tools.bench import image, kernels, windows
+
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"no {', '.join(missing)}"
+    with TemporaryDirectory(prefix="nociband-convert-") as name:
+        built = image.build_arm(made.network, made.packing, Path(name))
+        return kernels.figures(built, made.macs, windows.for_scheme(windows.fixed(), made.scheme))
+
+
+def gates_table(verdicts: Sequence[Verdict], title: str) -> Any:
+    """Gate, limit, value, verdict."""
+    from rich.table import Table
+
+    table = Table("gate", "limit", "value", "verdict", title=title)
+    for v in verdicts:
+        said = {True: "passed", False: "[bold red]failed[/]", None: f"not judged: {v.why_not}"}[v.passed]
+        sign = "at most" if v.most else "at least"
+        table.add_row(v.gate.replace("_", " "), f"{sign} {_figure(v.limit)}", "-" if v.value is None else _figure(v.value), said)
+    return table
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.2%}"
+
+
+def quality_table(made: Mapping[str, Converted], judged: Mapping[str, Judged]) -> Any:
+    """Quality and size, a column a scheme."""
+    from rich.table import Table
+
+    name = next(iter(made.values())).name
+    table = Table("", *made, title=f"{name}, on windows of people that training never saw")
+    rows: dict[str, list[str]] = {}
+    for scheme, m in made.items():
+        for title, text in _rows(m, judged[scheme]):
+            rows.setdefault(title, []).append(text)
+    for title, texts in rows.items():
+        table.add_row(title, *texts)
+    return table
+
+
+def _rows(made: Converted, judged: Judged) -> list[tuple[str, str]]:
+    q = made.quality
+    recall = [(f"  recall of {r.label} ({r.windows} windows)", f"{_share(r.floating)} -> {_share(r.integer)}") for r in q.recall]
+    return [
+        ("validation windows", f"{q.windows}"),
+        ("same class as in floating point", f"{q.agreement:.2%}"),
+        ("accuracy, floating point -> integers", f"{q.accuracy_float:.2%} -> {q.accuracy_integer:.2%}"), *recall,
+        ("logit error, mean / largest", f"{q.logit_error_mean:.5f} / {q.logit_error_max:.5f}"),
+        ("cell state, share of its range", ", ".join(f"{b} {v:.0%}" for b, v in q.cell_peak.items()) or "-"),
+        ("multiply-accumulates a window", f"{made.macs:,}"),
+        ("instructions a window, emulated Cortex-M4F", "-" if judged.instructions is None else f"{judged.instructions:,}"),
+        ("constants / buffers on the band", f"{made.constant_bytes:,} / {made.buffer_bytes:,} bytes"),
+        ("files", ", ".join(f"{n} {len(c):,}" for n, c in made.files.items())),
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
