@@ -71,7 +71,7 @@ def convert(source: Path, scheme: Scheme = "int16x8", packing: Packing = "fast",
     trained = source_module.load(source)
     stage("ranges, from training windows")
     ranges = calibration.calibrate(trained)
-    files = _tflite(trained, ranges, scheme, stage)
+    files = _tflite(source, trained, ranges, scheme, stage)
     stage("checks of the graphs")
     graphs = _read(files)
     to_tflite.check_loops(graphs)
@@ -88,22 +88,28 @@ def convert(source: Path, scheme: Scheme = "int16x8", packing: Packing = "fast",
                      network.macs, network.text)
 
 
-def _tflite(trained: Trained, ranges: Calibration, scheme: Scheme, stage: Callable[[str], None]) -> dict[str, bytes]:
+def _tflite(source: Path, trained: Trained, ranges: Calibration, scheme: Scheme,
+            stage: Callable[[str], None]) -> dict[str, bytes]:
     """The three .tflite files by name."""
     from nociband.models.s0 import LstmStep
-    from nociband_convert import scales, to_onnx, to_tflite
+    from nociband_convert import int8, scales, to_onnx, to_tflite
 
     with TemporaryDirectory(prefix="nociband-convert-") as temporary:
         work = Path(temporary)
         stage("ONNX")
         onnx = to_onnx.export(trained.network, work)
         stage("onnx2tf and TensorFlow's quantiser")
-        limit = trained.network.config.input_limit
-        quantised = to_tflite.convert_all(onnx, ranges.inputs, work)
-        stage("scales and weights")
-        steps = {b: scales.finish_step(quantised[b], LstmStep(trained.network.lstm(b)), cell, limit)
-                 for b, cell in ranges.cell_limit.items()}
-        finished = {**steps, "head": scales.finish_head(quantised["head"], limit)}
+        if scheme == "int8":  # its branches are LiteRT's own LSTM, which onnx2tf does not make
+            head = to_tflite.convert(onnx["head"], ranges.inputs["head"], work, scheme)
+            stage("scales and weights")
+            finished = int8.build(trained, ranges, head, int8.tuned_network(source, trained.network.config))
+        else:
+            limit = trained.network.config.input_limit
+            quantised = to_tflite.convert_all(onnx, ranges.inputs, work, scheme)
+            stage("scales and weights")
+            finished = {b: scales.finish_step(quantised[b], LstmStep(trained.network.lstm(b)), cell, limit)
+                        for b, cell in ranges.cell_limit.items()}
+            finished["head"] = scales.finish_head(quantised["head"], limit)
     return {f"{name}.tflite": content for name, content in finished.items()}
 
 
