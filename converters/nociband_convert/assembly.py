@@ -1,8 +1,8 @@
 """An LSTM step for the Cortex-M4F in assembly: what nb_nn_lstm_step does, an instruction at a time.
 
-From lstm_kernel (sizes and shifts) to generated C. Why assembly: a compiler keeps neither the four sums of a unit nor LDM of
-weights in registers through the loop (docs/kernels.md has the counts). nb_nn_lstm.c is the same arithmetic in C; tests hold both
-equal.
+From lstm_kernel (sizes and shifts) to generated C; assembly_attention has the rest of a branch. Why assembly: a compiler keeps
+neither the four sums of a unit nor whole LDMs of weights in registers through the loop (docs/kernels.md has the counts).
+nb_nn_lstm.c is the same arithmetic in C; tests hold both equal.
 
 Registers through a unit: r0-r3 sums, then the gates i, f, g, o; r11 the cell's address; r12 the stream; lr the row's values.
 r4-r10 are weights and values, then constants from the stack in the order of `_CONSTANTS`.
@@ -10,7 +10,7 @@ r4-r10 are weights and values, then constants from the stack in the order of `_C
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nociband_convert.quantise import Scale
@@ -36,12 +36,17 @@ class Shape:
     hidden: Scale
 
 
+def function(name: str, code: Iterable[str]) -> str:
+    """`code` as a C top-level asm statement that defines the static function `name`; GNU as, Thumb-2."""
+    lines = [".syntax unified", ".thumb", f'.section .text.{name},\\"ax\\",%progbits', ".balign 4", f".type {name},%function",
+             ".thumb_func", f"{name}:", *code, f".size {name},.-{name}", ".text"]
+    quoted = "\n".join(f'    "{line}\\n"' for line in lines)
+    return f"__asm__(\n{quoted});"
+
+
 def lstm_step(name: str, shape: Shape) -> str:
-    """The function `void name(const nb_nn_lstm_t *lstm, int16_t *row)` for GNU as."""
-    return "\n".join([
-        ".syntax unified", ".thumb", f'.section .text.{name},\\"ax\\",%progbits', ".balign 4", f".global {name}",
-        f".type {name},%function", ".thumb_func", f"{name}:", *_code(name, shape), f".size {name},.-{name}", ".text",
-    ])
+    """The function `void name(const nb_nn_lstm_t *lstm, int16_t *row)`."""
+    return function(name, _code(name, shape))
 
 
 def _code(name: str, s: Shape) -> Iterator[str]:
@@ -70,17 +75,18 @@ def _enter(s: Shape) -> Iterator[str]:
     yield "mov r12,r4"
     yield f"movw r3,#{4 * words_a_unit * s.units}"
     yield "add r3,r3,r12"
-    yield from _load("r2", _factor(s.hidden))
+    yield from load("r2", _factor(s.hidden))
     yield "push {r2,r3}"
     yield "mov r8,#1"
-    yield from _load("r9", _factor(s.added))
-    yield from _load("r10", _KEPT)
+    yield from load("r9", _factor(s.added))
+    yield from load("r10", _KEPT)
     yield "push {r5-r10}"
     yield "mov lr,r1"
     yield f"add r11,r1,#{2 * (s.inputs + s.units)}"
 
 
-def _load(register: str, value: int) -> Iterator[str]:
+def load(register: str, value: int) -> Iterator[str]:
+    """A 32-bit constant."""
     yield f"movw {register},#{value & 0xFFFF}"
     yield f"movt {register},#{value >> 16}"
 
@@ -122,7 +128,7 @@ def _packed_products(s: Shape) -> Iterator[str]:
 def _gates(s: Shape) -> Iterator[str]:
     """(sum * multiplier >> 16) + half >> right, clamped to the tables; then the tables."""
     yield "ldmia r12!,{r4,r5}"                          # multipliers: i | f << 16, g | o << 16
-    yield from ([f"mov r6,#{1 << (s.right - 1)}"])
+    yield f"mov r6,#{1 << (s.right - 1)}"
     for gate, (half, word) in enumerate((("b", 4), ("t", 4), ("b", 5), ("t", 5))):
         yield f"smlaw{half} r{gate},r{gate},r{word},r6"
     for gate, bits in enumerate((11, 11, 10, 11)):

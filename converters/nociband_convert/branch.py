@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import lstm, lstm_kernel, quantise
+from nociband_convert import assembly_attention, lstm, lstm_kernel, quantise
 from nociband_convert.lstm_kernel import Kernel, Packing
 from nociband_convert.operations import c_array, c_scale
 from nociband_convert.tflite import Graph, Op
@@ -27,7 +27,7 @@ class Attention:
     bias: int
     convolution: quantise.Channel
     over_channels: quantise.Scale
-    logistic: tuple[int, int]
+    gate_scale: float
     over_time: quantise.Scale
     mean: int
     largest: int
@@ -71,6 +71,8 @@ class _Finder:
         product = self._then(logistic.outputs[0], "MUL")
         if self._start not in product.inputs:
             raise ValueError("what is weighted is not the hidden sequence")
+        if frames % 2:
+            raise ValueError(f"{frames} frames; the kernels take an even number")
         pooled = {op.kind: op for op in self._users(product.outputs[0])}
         largest, over_time = pooled["REDUCE_MAX"], pooled["MEAN"]
         self._reduces(largest, 1, 1)
@@ -82,7 +84,7 @@ class _Finder:
             raise ValueError("weights are not in steps of 2^-15")
         taps, bias, channel = self._convolution(convolution)
         return Attention(taps, bias, channel, quantise.mean(self._scale, self._step(mean), units),
-                         quantise.table_input(self._step(convolution)),
+                         self._step(convolution),
                          quantise.mean(self._scale, self._step(over_time), frames),
                          over_time.outputs[0], largest.outputs[0], tuple(self._ops))
 
@@ -142,18 +144,37 @@ def constants(name: str, kernel: Kernel, attention: Attention, packing: Packing,
     """The constants of a branch as C: `<name>_branch` and what it points to. `scales` as in lstm_kernel.constants."""
     a = attention
     fields = {
-        "taps": f"{name}_taps", "bias": a.bias, "convolution": c_scale(a.convolution), "mean": c_scale(a.over_channels),
-        "logistic_multiplier": a.logistic[0], "logistic_right": a.logistic[1], "kernel": len(a.taps),
+        "taps": f"{name}_taps", "sigmoid": lstm_kernel.sigmoid(a.gate_scale, scales), "bias": a.bias,
+        "convolution": c_scale(a.convolution), "mean": c_scale(a.over_channels), "kernel": len(a.taps),
     }
     body = "\n".join(f"    .{k} = {v}," for k, v in fields.items())
+    parts = _functions(name, kernel, attention, packing)
     return [
-        *lstm_kernel.constants(name, kernel, packing, scales), lstm_kernel.step_function(name, kernel, packing),
-        c_array(f"int16_t {name}_taps[][2]", (f"{{{x}, {m}}}" for x, m in a.taps.tolist())),
+        *lstm_kernel.constants(name, kernel, packing, scales), _either(parts),
+        c_array(f"int16_t {name}_taps[][2] __attribute__((aligned(4)))", (f"{{{x}, {m}}}" for x, m in a.taps.tolist())),
         f"static const nb_nn_attention_t {name}_attention = {{\n{body}\n}};",
-        f"static const nb_nn_branch_t {name}_branch = {{\n    .lstm = &{name}_lstm,\n    .step = {name}_step,\n"
-        f"    .attention = &{name}_attention,\n    .over_time = {c_scale(a.over_time)},\n"
-        f"    .frames = NB_WINDOW_FRAMES,\n    .channels = {kernel.inputs},\n}};",
+        f"static const nb_nn_branch_t {name}_branch = {{\n    .lstm = &{name}_lstm,\n    .attention = &{name}_attention,\n"
+        + "".join(f"    .{part} = {name}_{part},\n" for part in parts)
+        + f"    .over_time = {c_scale(a.over_time)},\n    .frames = NB_WINDOW_FRAMES,\n    .channels = {kernel.inputs},\n}};",
     ]
+
+
+def _functions(name: str, kernel: Kernel, attention: Attention, packing: Packing) -> dict[str, tuple[str, str, str]]:
+    """Part of the branch -> its function, the assembly of it, and its readable form in nb_nn."""
+    a = assembly_attention.Attention(kernel.units, len(attention.taps), attention.over_channels, attention.convolution)
+    return {
+        "step": (f"{name}_step", lstm_kernel.step_function(f"{name}_step", kernel, packing), "nb_nn_lstm_step"),
+        "pool": (f"{name}_pool", assembly_attention.pool(f"{name}_pool", a), "nb_nn_pool"),
+        "weight": (f"{name}_weight", assembly_attention.weight(f"{name}_weight", a), "nb_nn_weight"),
+        "gather": (f"{name}_gather", assembly_attention.gather(f"{name}_gather", a), "nb_nn_gather"),
+    }
+
+
+def _either(parts: Mapping[str, tuple[str, str, str]]) -> str:
+    """C that takes the assembly where the processor has its instructions, the readable forms elsewhere."""
+    assembled = "\n".join(f"{readable}_t {name};\n{text}" for name, text, readable in parts.values())
+    readable = "\n".join(f"#define {name} {form}" for name, _, form in parts.values())
+    return f"#if NB_NN_DSP\n{assembled}\n#else\n{readable}\n#endif"
 
 
 def memory(kernels: Sequence[Kernel], attentions: Sequence[Attention]) -> tuple[str, int]:

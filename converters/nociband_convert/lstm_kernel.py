@@ -154,16 +154,25 @@ def table_constants(scales: Sequence[float]) -> list[str]:
     return lines
 
 
+def _number(scale: float, scales: Sequence[float]) -> int:
+    return list(dict.fromkeys(scales)).index(scale)
+
+
+def sigmoid(scale: float, scales: Sequence[float]) -> str:
+    """C that points to the middle of a sigmoid's table, `scales` being those given to table_constants."""
+    return f"sigmoid_{_number(scale, scales)} + {SIGMOID_REACH}"
+
+
 def _c_int(value: int) -> str:
     return "INT32_MIN" if value == -(2**31) else str(value)
 
 
 def constants(name: str, kernel: Kernel, packing: Packing, scales: Sequence[float]) -> list[str]:
     """The stream and the nb_nn_lstm_t `<name>_lstm` as C, `scales` being those given to table_constants."""
-    number = list(dict.fromkeys(scales)).index(kernel.gate_scale)
     stream = pack(kernel, packing)
     fields = {
-        "stream": f"{name}_stream", "sigmoid": f"sigmoid_{number} + {SIGMOID_REACH}", "tanh": f"tanh_{number} + {TANH_REACH}",
+        "stream": f"{name}_stream", "sigmoid": sigmoid(kernel.gate_scale, scales),
+        "tanh": f"tanh_{_number(kernel.gate_scale, scales)} + {TANH_REACH}",
         "cell_tanh": f"cell_tanh + {CELL_SEGMENTS}", "added": c_scale(kernel.added), "hidden": c_scale(kernel.hidden),
         "units": kernel.units, "row": kernel.row, "inputs": kernel.padded_inputs, "words": words(kernel, packing),
         "packed": int(packing == "small"), "right": kernel.right, "cell_factor": kernel.cell_factor,
@@ -174,11 +183,8 @@ def constants(name: str, kernel: Kernel, packing: Packing, scales: Sequence[floa
 
 
 def step_function(name: str, kernel: Kernel, packing: Packing) -> str:
-    """C that makes `<name>_step` the kernel's assembly where the processor has it, nb_nn_lstm_step elsewhere."""
-    text = assembly.lstm_step(f"{name}_step", assembly.Shape(
+    """The kernel's assembly as C that defines the function `name`."""
+    return assembly.lstm_step(name, assembly.Shape(
         inputs=kernel.padded_inputs, units=kernel.units, row=kernel.row, pairs=words(kernel, "fast"),
         packed=packing == "small", right=kernel.right, cell_shift=(kernel.cell_factor // 3).bit_length() - 1,
         added=kernel.added, hidden=kernel.hidden))
-    quoted = "\n".join(f'    "{line}\\n"' for line in text.splitlines())
-    return (f"#if NB_NN_DSP\nvoid {name}_step(const nb_nn_lstm_t *lstm, int16_t *row);\n__asm__(\n{quoted});\n"
-            f"#else\n#define {name}_step nb_nn_lstm_step\n#endif")

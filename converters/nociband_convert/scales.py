@@ -76,7 +76,9 @@ def _weight_scales(weights: Sequence[np.ndarray], name: str) -> list[np.ndarray]
 
 
 def finish_head(path: Path, input_limit: float) -> bytes:
-    """The head with its tensors named hs_eda, hs_emg, logits, and all that is h, or h weighted, on h's scale."""
+    """The head with its tensors named hs_eda, hs_emg, logits, all that is h, or h weighted, on h's scale, the attention
+    on the gates'.
+    """
     graph = tflite.read(path)
     h = input_step(input_limit)
     alike = {lstm.named(graph, n) for n in ("hs_eda", "hs_emg")}
@@ -96,6 +98,8 @@ def finish_head(path: Path, input_limit: float) -> bytes:
             moved = np.array(weights.scales) * h
             constants[op.inputs[2]] = np.rint(bias.data * np.array(bias.scales) / moved).astype(bias.data.dtype)
             scales[op.inputs[2]] = moved.tolist()
+            if op.kind == "CONV_2D":
+                scales[op.outputs[0]] = (gate_step(h),)
     return rewrite(path, names, scales, constants)
 
 

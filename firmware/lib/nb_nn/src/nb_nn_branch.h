@@ -10,27 +10,43 @@
 #include "nb_nn_lstm.h"
 #include "nb_nn_scale.h"
 
-/* weight[t] = sigmoid(bias + sum_k taps[k] (max, mean)[t + k - taps / 2]): max and mean over h[t], 0 outside the window. */
+/* weight[t] = sigmoid(bias + sum_k taps[k] (max, mean)[t + k - kernel / 2]): max and mean over h[t], 0 outside the window. */
 typedef struct {
     const int16_t (*taps)[2]; /* for maximum and mean */
+    const int16_t *sigmoid;   /* of the convolution's value -1024 to 1023, in steps of 2^-15; the middle of its table */
     int32_t bias;
-    nb_nn_channel_t convolution;
-    nb_nn_scale_t mean;          /* 1 / units is in it */
-    int16_t logistic_multiplier; /* of nb_nn_logistic, with its shift */
-    uint8_t logistic_right;
-    uint8_t kernel; /* taps, odd */
+    nb_nn_channel_t convolution; /* the multiplier is below 2^15, right above 16 */
+    nb_nn_scale_t mean;          /* 1 / units is in it; shift is negative */
+    uint8_t kernel;              /* taps, odd */
 } nb_nn_attention_t;
 
+/* The largest of h[units], and the mean. */
+typedef void nb_nn_pool_t(const nb_nn_attention_t *attention, const int16_t *h, uint32_t units, int16_t pooled[2]);
+nb_nn_pool_t nb_nn_pool;
+
+/* The weight of a step in steps of 2^-15, from `kernel` pooled values around it. */
+typedef int32_t nb_nn_weight_t(const nb_nn_attention_t *attention, const int16_t (*pooled)[2]);
+nb_nn_weight_t nb_nn_weight;
+
+/* Adds two steps' weighted h[units] to `sum`, and keeps the largest. `weights` is the first step's | the second's << 16. */
+typedef void nb_nn_gather_t(const int16_t *first, const int16_t *second, uint32_t weights, uint32_t units, int32_t *sum,
+                            int16_t *largest);
+nb_nn_gather_t nb_nn_gather;
+
+/* The parts are nb_nn_lstm_step, nb_nn_pool, ..., or the generator's assembly of them. */
 typedef struct {
     const nb_nn_lstm_t *lstm;
-    nb_nn_lstm_step_t *step; /* nb_nn_lstm_step, or the generator's assembly of it */
     const nb_nn_attention_t *attention;
+    nb_nn_lstm_step_t *step;
+    nb_nn_pool_t *pool;
+    nb_nn_weight_t *weight;
+    nb_nn_gather_t *gather;
     nb_nn_scale_t over_time; /* 1 / frames is in it */
-    uint16_t frames;
-    uint16_t channels; /* of x */
+    uint16_t frames;         /* even */
+    uint16_t channels;       /* of x, even */
 } nb_nn_branch_t;
 
-/* Rows before the first is used again; more than the convolution looks ahead. */
+/* Rows before the first is used again; more than two beyond what the convolution looks ahead. */
 #define NB_NN_BRANCH_ROWS 8
 
 /* What a branch works in; contents need not be kept between windows. */

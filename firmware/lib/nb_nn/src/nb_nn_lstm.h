@@ -32,6 +32,6 @@ typedef struct {
 
 /* One step; `row` is aligned to 4 bytes and followed by the row that is written. The generator's assembly does the same. */
 typedef void nb_nn_lstm_step_t(const nb_nn_lstm_t *lstm, int16_t *row);
-void nb_nn_lstm_step(const nb_nn_lstm_t *lstm, int16_t *row);
+nb_nn_lstm_step_t nb_nn_lstm_step;
 
 #endif
