@@ -1,0 +1,158 @@
+"""Coverage-guided fuzzing of the .tflite reader and of the C generator behind it.
+
+    python tests/fuzz/fuzz_tflite.py --seconds 3600 --seed 1        # or --runs N; ends with a summary, status 1 after a finding
+    python tests/fuzz/fuzz_tflite.py --input FILE                   # one finding again; --save X.tflite writes the file it makes
+
+Whatever the file: tflite.read, and the generator for what it accepts, return or raise ModelError, within seconds and megabytes.
+Atheris (libFuzzer) drives it in a process of its own, so that a crash, a hang or an exit of the fuzzer ends in a summary, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "parity")]
+
+CPU_SECONDS_MAX = 5.0
+"""For one file under instrumentation, reader and generator together; the reader alone has 2 s without it."""
+TIMEOUT_SECONDS = 10
+RSS_MIB_MAX = 1024
+REPORT_EVERY = 250
+INPUT_BYTES_MAX = 16384
+FINDING_STATUS = 1
+
+
+class Target:
+    """What is fuzzed: called with the fuzzer's bytes. `counts` tells how far the files came."""
+
+    def __init__(self, path: Path) -> None:
+        import atheris
+        from _tflite_mutate import Maker
+        from _tflite_seeds import seeds
+
+        with atheris.instrument_imports(include=["nociband_convert"]):
+            from nociband_convert import operations, tflite
+        from nociband.errors import ModelError
+
+        self.maker, self.path, self.counts, self.slowest = Maker(seeds()), path, Counter[str](), 0.0
+        self._read, self._write, self._refused = tflite.read, operations.GraphWriter, ModelError
+
+    def __call__(self, data: bytes) -> None:
+        content = self.maker.file(data)
+        self.counts["runs"] += 1
+        if content is None:
+            self.counts["unwritable"] += 1
+        else:
+            self.path.write_bytes(content)
+            begin = time.process_time()
+            self.counts[self._outcome()] += 1
+            took = time.process_time() - begin
+            self.slowest = max(self.slowest, took)
+            if took > CPU_SECONDS_MAX:
+                raise RuntimeError(f"{took:.1f} s for a file of {len(content)} bytes")
+        if self.counts["runs"] % REPORT_EVERY == 0:
+            self.report()
+
+    def _outcome(self) -> str:
+        try:
+            graph = self._read(self.path)
+        except self._refused as e:
+            assert self.path.stem in str(e), f"the file is not named: {e}"
+            return "damaged" if "is damaged" in str(e) else "refused"
+        try:
+            self._write("f", graph, [*graph.inputs, *graph.outputs]).function()
+        except self._refused:
+            return "read"
+        return "written"
+
+    def report(self) -> None:
+        counts = " ".join(f"{k}={v}" for k, v in self.counts.items())
+        print(f"target: {counts} slowest={self.slowest:.2f}s", file=sys.stderr, flush=True)
+
+
+def child(folder: Path, arguments: list[str]) -> None:
+    """The fuzzer itself; does not return."""
+    import atheris
+
+    target = Target(folder / "fuzzed.tflite")
+    corpus = folder / "corpus"
+    corpus.mkdir(exist_ok=True)
+    for i, start in enumerate(target.maker.starts()):
+        (corpus / f"start{i}").write_bytes(start)
+    atheris.Setup([sys.argv[0], *arguments, str(corpus)], target)
+    atheris.Fuzz()
+
+
+def fuzz(seconds: int, runs: int, seed: int, findings: Path, log: Path | None) -> int:
+    """Run it, print the summary; 0, or 1 when something was found (the input then lies in `findings`)."""
+    findings.mkdir(parents=True, exist_ok=True)
+    options = [f"-max_total_time={seconds}", f"-runs={runs}", f"-seed={seed}", f"-timeout={TIMEOUT_SECONDS}",
+               f"-rss_limit_mb={RSS_MIB_MAX}", f"-max_len={INPUT_BYTES_MAX}", f"-artifact_prefix={findings}/", "-len_control=20",
+               "-print_final_stats=1"]
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "--child", folder, *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                   env={**os.environ, "PYTHONHASHSEED": "0"})
+        lines = []
+        with open(log or os.devnull, "w") as copy:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+                copy.write(line)
+                copy.flush()
+        status = process.wait()
+    if status:
+        print("".join(lines[-60:]))
+    print(_summary("".join(lines), time.monotonic() - begin))
+    print(f"FOUND something (status {status}); the input is in {findings}" if status else "found no crash and no hang")
+    return FINDING_STATUS if status else 0
+
+
+def _summary(output: str, took: float) -> str:
+    patterns = (r"stat::number_of_executed_units:\s*(\d+)", r"cov: (\d+)", r"ft: (\d+)", r"stat::peak_rss_mb:\s*(\d+)",
+                r"target: (.*)")
+    runs, edges, features, peak, target = ((re.findall(pattern, output) or ["?"])[-1] for pattern in patterns)
+    return (f"{runs} runs in {took:.0f} s; coverage {edges} edges, {features} features; peak {peak} MiB\n"
+            f"last count: {target} (CPU time, instrumented)")
+
+
+def again(data: bytes, save: Path | None) -> None:
+    """One finding, with its traceback."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Target(Path(folder) / "fuzzed.tflite")
+        if save is not None:
+            save.write_bytes(target.maker.file(data) or b"")
+        target(data)
+        target.report()
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--child"]:
+        child(Path(sys.argv[2]), sys.argv[3:])
+    parser = argparse.ArgumentParser(description="Fuzz the .tflite reader and the C generator.")
+    parser.add_argument("--seconds", type=int, default=60, help="0: no limit")
+    parser.add_argument("--runs", type=int, default=-1, help="-1: no limit")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--findings", type=Path, default=Path("build/fuzz"), help="where an input that fails is put")
+    parser.add_argument("--log", type=Path, help="the fuzzer's own output")
+    parser.add_argument("--input", type=Path, help="run this one input only")
+    parser.add_argument("--save", type=Path, help="with --input: the .tflite that it stands for")
+    given = parser.parse_args()
+    if given.input:
+        again(given.input.read_bytes(), given.save)
+        return 0
+    return fuzz(given.seconds, given.runs, given.seed, given.findings, given.log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
