@@ -17,7 +17,8 @@ MODEL_BEGINS = 0x10000      # as in harness.ld: what lies below is the harness
 CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 OPTIMISATION = {"fast": "-O2", "small": "-Os"}
 FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
-TRACED = ("nb_nn_branch",)  # functions whose hidden states trace.c looks at, see there
+TRACED = ("nb_nn_branch",)  # functions that trace.c wraps, to look at the hidden states
+TRACE = ("-DNB_TRACE", *(f"-Wl,--wrap={name}" for name in TRACED))
 _LIBS = ("nb_spec", "nb_window", "nb_model", "nb_nn")
 
 
@@ -41,24 +42,39 @@ def harness() -> Path:
     return firmware_root() / "bench" / "harness"
 
 
-def build_arm(text: str, packing: str, into: Path) -> Image:
+def build_native(text: str, into: Path) -> Path:
+    """A shared object for this machine with nb_model_run and trace.h's functions, -O2 and warnings as errors.
+
+    Raises EnvironmentProblem when gcc is missing or something does not compile.
+    """
+    require("gcc")
+    source, library = into / "model.c", into / "model.so"
+    source.write_text(text)
+    sources = [str(p) for p in (source, harness() / "trace.c", *_kernels())]
+    run(["gcc", *FLAGS, "-O2", "-fPIC", "-shared", *TRACE, *_includes(), *sources, "-o", str(library)])
+    return library
+
+
+def build_arm(text: str, packing: str, into: Path, traced: bool = False) -> Image:
     """Compile generated C for the Cortex-M4F as the build `packing` (fast: -O2, small: -Os) and link it in the folder `into`.
 
-    Raises EnvironmentProblem when a tool is missing or something does not compile.
+    traced: look at the hidden states (trace.h); what is to be counted is not. Raises EnvironmentProblem when a tool is missing or
+    something does not compile.
     """
+    trace = TRACE if traced else ()
     require("arm-none-eabi-gcc")
     into.mkdir(parents=True, exist_ok=True)
     (into / "model.c").write_text(text)
     sections = ("-ffunction-sections", "-fdata-sections")
     # The harness must not call the C library, so that what is linked from it is the model's.
-    own = {name: (harness() / f"{name}.c", ["-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns"])
+    own = {name: (harness() / f"{name}.c", ["-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns", *trace])
            for name in ("main", "trace")}
     kernels = {p.stem: (p, [OPTIMISATION[packing], *sections]) for p in (into / "model.c", *_kernels())}
     for name, (source, flags) in {**own, **kernels}.items():
         run(["arm-none-eabi-gcc", *CPU, *FLAGS, *flags, *_includes(), "-c", str(source), "-o", str(into / f"{name}.o")])
     elf = into / "model.elf"
     objects = [str(into / f"{name}.o") for name in (*own, *kernels)]
-    run(["arm-none-eabi-gcc", *CPU, *objects, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections",
+    run(["arm-none-eabi-gcc", *CPU, *objects, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", *trace,
          f"-T{harness() / 'harness.ld'}", "-o", str(elf)])
     sizes = run(["arm-none-eabi-size", "-A", "-d", str(elf)])
     section = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\S+)\s+(\d+)", sizes, re.M)}

@@ -38,8 +38,9 @@ def draw(document: Mapping[str, Any], file: Path) -> None:
     from matplotlib import pyplot
 
     shapes = document["shapes"]
-    figure, axes = pyplot.subplots(len(shapes), 1, figsize=(8, 0.7 + sum(_height(shape, document) for shape in shapes)),
-                                   height_ratios=[_height(shape, document) for shape in shapes], squeeze=False, layout="constrained")
+    heights = [_height(shape, document) for shape in shapes]
+    figure, axes = pyplot.subplots(len(shapes), 1, figsize=(8, 0.7 + sum(heights)), height_ratios=heights, squeeze=False,
+                                   layout="constrained")
     for (shape, schemes), ax in zip(shapes.items(), axes[:, 0], strict=True):
         _panel(ax, shape, schemes, document["reference"]["tflm"])
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -67,7 +68,8 @@ def _panel(ax: Any, shape: str, schemes: Mapping[str, Any], reference: Mapping[s
     names = [name for name, _ in rows]
     if other := reference.get(shape):
         count = other["instructions_per_window"] / 1e6
-        ax.barh(len(rows), count, color=_OTHERS, edgecolor="black", linewidth=0.6, height=0.7, label="TensorFlow Lite Micro, int8")
+        ax.barh(len(rows), count, color=_OTHERS, edgecolor="black", linewidth=0.6, height=0.7,
+                label="TensorFlow Lite Micro, int8")
         ax.text(count, len(rows), f" {count:.2f} M", va="center", fontsize=8)
         names.append("TFLM, CMSIS-NN")
     bound = max(f["macs"] for _, f in rows) / 2e6

@@ -5,6 +5,8 @@ All are int16 (n, 138, 6), scaled for an int16x8 model; `for_scheme` gives those
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nociband.errors import ModelError
@@ -35,6 +37,30 @@ def random_windows(n: int, seed: int, frames: int = FRAMES, inputs: int = INPUTS
         out[i] = (noise if kind == 0 else np.cumsum(noise / 8, 0) if kind == 1 else np.sign(noise) * 40000 if kind == 2
                   else (np.arange(frames)[:, None] > rng.integers(5, 130)) * noise[:1] if kind == 3 else noise * (i > n // 2))
     return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
+
+
+def real_windows(n: int, scales: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Windows int16 (n, 138, 6) of FMOV's people, spread evenly over all that a band would predict on (one a second).
+
+    Front end, DSP, baseline and `scales` (a manifest's (mult, shift)) are the band's. Raises DataError when the recordings are
+    not here, ModelError when they have fewer windows.
+    """
+    from nociband.dsp import features_of
+    from nociband.signals import fmov, to_counts
+    from nociband.windows import model_inputs, prediction_ends
+
+    if n == 0:
+        return np.zeros((0, FRAMES, INPUTS), np.int16)
+    fronts = [to_counts(recording, seed=0) for recording in fmov.load()]
+    frames = features_of([(f.emg, f.eda) for f in fronts])
+    ends = [prediction_ends(len(f)) for f in frames]
+    there = sum(map(len, ends))
+    if n > there:
+        raise ModelError(f"{n} real windows are asked for, the recordings have {there}: give --windows {there} or fewer")
+    picked = np.arange(n) * there // n
+    starts = np.cumsum([0, *map(len, ends)])
+    return np.concatenate([model_inputs(f, e[picked[(picked >= s) & (picked < s + len(e))] - s], scales)
+                           for f, e, s in zip(frames, ends, starts[:-1], strict=True)])
 
 
 def for_scheme(windows: np.ndarray, scheme: str) -> np.ndarray:

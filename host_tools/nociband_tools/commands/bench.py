@@ -7,6 +7,7 @@ LiteRT's reference kernels, bit for bit. Guide: docs/kernels.md.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,6 +56,8 @@ def kernels(
     """Count what one window costs in the kernels alone. Exit status 1: over a budget, or a build could not be measured."""
     from nociband_tools.bench import budgets, kernels_report, shapes
 
+    _known("scheme", scheme, shapes.SCHEMES)
+    _known("packing", packing, shapes.PACKINGS)
     picked = [(s, q, p) for s in shape or shapes.SHAPES for q in scheme or _schemes(s) for p in packing or shapes.PACKINGS]
     results, failures = _measure(picked)
     reference = budgets.read("reference.toml")
@@ -69,6 +72,64 @@ def kernels(
 
         drawing.draw(document, plot)
     raise typer.Exit(bool(failures) or any(not c.kept for c in checks))
+
+
+@app.command()
+def parity(
+    windows: Annotated[int, typer.Option(min=0, help="real windows (FMOV, as a band predicts on them)")] = 1000,
+    random: Annotated[int, typer.Option(min=0, help="random windows")] = 10_000,
+    emulated: Annotated[int, typer.Option("--qemu-windows", min=1, help="at most so many of each on qemu")] = 200,
+    target: Annotated[list[str] | None, typer.Option(help="native or qemu; may be repeated; default: both")] = None,
+    scheme: Annotated[list[str] | None, typer.Option(help="int16x8 or int8; may be repeated; default: both")] = None,
+    shape: Annotated[str, typer.Option(help="device, h32, h64, or a folder with eda, emg and head.tflite")] = "device",
+    as_json: Json = None,
+) -> None:
+    """Compare the generated C with LiteRT's reference kernels, bit for bit, in both builds. Exit status 1: something differs."""
+    from nociband_tools.bench import parity as comparing
+    from nociband_tools.bench import parity_report, shapes
+
+    if windows + random == 0:
+        raise typer.BadParameter("give --windows or --random, or there is nothing to compare")
+    _known("target", target, comparing.TARGETS)
+    _known("scheme", scheme, shapes.SCHEMES)
+    with _Bars() as bars:
+        outcomes = {s: parity_report.run(shapes.folder_of(shape, s), s, target or comparing.TARGETS, (windows, random), emulated,
+                                         bars.watch) for s in scheme or _schemes(shape)}
+    result = parity_report.document(shapes.name_of(shape), outcomes)
+    parity_report.show(result)
+    _write(as_json, result)
+    raise typer.Exit(any(e["mismatches"] for schemes in result["targets"].values() for e in schemes.values()))
+
+
+class _Bars:
+    """Progress on standard error: a bar for each thing that is under way, with the time that it still needs."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                              console=Console(stderr=True), transient=True)
+
+    def __enter__(self) -> _Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._bars.stop()
+
+    def watch(self, what: str) -> Callable[[int, int], None]:
+        """A new bar; what it gives is told how many windows are done, of how many."""
+        for task in self._bars.tasks:
+            self._bars.remove_task(task.id)
+        task_id = self._bars.add_task(what, total=None)
+        return lambda done, of: self._bars.update(task_id, completed=done, total=of or None)
+
+
+def _known(what: str, given: list[str] | None, known: Sequence[str]) -> None:
+    for name in given or ():
+        if name not in known:
+            raise typer.BadParameter(f"{what} {name!r}: known are {', '.join(known)}")
 
 
 def _schemes(shape: str) -> tuple[str, ...]:

@@ -1,0 +1,146 @@
+"""Whether the generated C gives what LiteRT's reference kernels give, bit for bit, on real and on random windows.
+
+For `nociband bench parity`. Reference: nociband.inference.Model (BUILTIN_REF), in several processes, kept under build/parity.
+The C runs on this machine and on the emulated Cortex-M4F. Compared are all eight outputs and a hash of every hidden state.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from nociband.inference import BRANCHES, GRAPHS, Model
+from nociband_tools.bench import image, qemu
+from nociband_tools.bench.kernels import RESULT, load, results
+from nociband_tools.firmware import firmware_root
+
+TARGETS = ("native", "qemu")
+OUTPUTS = 8         # NB_MODEL_OUTPUTS_MAX
+_CHUNK = 100        # windows a worker takes at once
+_BATCH = 2000       # windows that the emulated memory holds at once
+_FACTOR = 31        # of the hash, as in trace.h
+
+Progress = Callable[[int, int], None]       # windows done, of how many
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first window that came out differently."""
+
+    window: int
+    what: str
+    expected: list[int]
+    got: list[int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many windows were compared, and how many differed."""
+
+    windows: int
+    mismatches: int
+    first: Mismatch | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As --json has it."""
+        return {"windows": self.windows, "mismatches": self.mismatches} | ({"first": vars(self.first)} if self.first else {})
+
+
+def expected(folder: Path, windows: np.ndarray, progress: Progress = lambda done, of: None) -> np.ndarray:
+    """What LiteRT gives for int16 windows (n, 138, 6): RESULT (n,). Read from build/parity when it has been computed before."""
+    digest = hashlib.sha256(b"1" + windows.tobytes())
+    for name in GRAPHS:
+        digest.update((folder / f"{name}.tflite").read_bytes())
+    kept = firmware_root().parent / "build" / "parity" / f"{digest.hexdigest()[:24]}.npy"
+    if kept.is_file():
+        progress(len(windows), len(windows))
+        return np.load(kept)
+    found = np.zeros(len(windows), RESULT)
+    chunks = [slice(at, at + _CHUNK) for at in range(0, len(windows), _CHUNK)]
+    with ProcessPoolExecutor(max(1, len(os.sched_getaffinity(0))), initializer=_load, initargs=(folder,)) as pool:
+        for part, result in zip(chunks, pool.map(_reference, (windows[c] for c in chunks)), strict=True):
+            found[part] = result
+            progress(min(part.stop, len(windows)), len(windows))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.save(kept, found)
+    return found
+
+
+_model: Model | None = None     # of a worker process
+
+
+def _load(folder: Path) -> None:
+    global _model
+    _model = Model.load(folder)
+
+
+def _reference(windows: np.ndarray) -> np.ndarray:
+    assert _model is not None
+    found = np.zeros(len(windows), RESULT)
+    for row, x in zip(found, windows, strict=True):
+        logits = _model.logits(x)
+        row["logits"][:len(logits)] = logits
+        row["states"] = state_hash([_model.states(b, x)[0] for b in BRANCHES])
+    return found
+
+
+def state_hash(states: list[np.ndarray]) -> int:
+    """trace.h's hash of hidden states, (138, hidden) a branch."""
+    values = np.concatenate([s.ravel() for s in states]).astype(np.int64) & 0xFFFF
+    powers = np.cumprod(np.full(len(values), _FACTOR, np.uint32), dtype=np.uint32)[::-1] * np.uint32(pow(_FACTOR, -1, 1 << 32))
+    return int((values.astype(np.uint32) * powers).sum(dtype=np.uint32))
+
+
+def native(text: str, windows: np.ndarray) -> np.ndarray:
+    """What generated C gives on this machine: RESULT (n,)."""
+    with TemporaryDirectory(prefix="nociband-parity-") as name:
+        library = ctypes.CDLL(str(image.build_native(text, Path(name))))
+        library.trace_end.restype = ctypes.c_uint32
+        found = np.zeros(len(windows), RESULT)
+        x, logits = np.ascontiguousarray(windows), np.zeros(OUTPUTS, np.int16)
+        for i in range(len(windows)):
+            logits[:] = 0x5A5A      # outputs that the model leaves alone are to be noticed
+            library.trace_begin()
+            library.nb_model_run(ctypes.c_void_p(x[i].ctypes.data), ctypes.c_void_p(logits.ctypes.data))
+            found[i] = logits, library.trace_end()
+    return found
+
+
+def emulated(text: str, packing: str, windows: np.ndarray, progress: Progress = lambda done, of: None) -> np.ndarray:
+    """What generated C gives on the emulated Cortex-M4F, in the build `packing`: RESULT (n,)."""
+    found = np.zeros(len(windows), RESULT)
+    with TemporaryDirectory(prefix="nociband-parity-") as name:
+        work = Path(name)
+        built = image.build_arm(text, packing, work, traced=True)
+        for at in range(0, len(windows), _BATCH):
+            batch = windows[at:at + _BATCH]
+            qemu.emulate(built.elf, load(batch, work), work, timeout_s=30 + 0.5 * len(batch))
+            found[at:at + len(batch)] = results(work, len(batch))[1]
+            progress(at + len(batch), len(windows))
+    return found
+
+
+def compare(expected: np.ndarray, got: np.ndarray, states: bool, numbers: np.ndarray | None = None) -> Outcome:
+    """Count the windows that differ in an output, or in a hidden state when `states`. `numbers`: what the windows go by."""
+    outputs = (expected["logits"] != got["logits"]).any(axis=1)
+    differ = outputs | ((expected["states"] != got["states"]) & states)
+    if not differ.any():
+        return Outcome(len(expected), 0, None)
+    i = int(np.flatnonzero(differ)[0])
+    key, what = ("logits", "logits") if outputs[i] else ("states", "hash of the hidden states")
+    wanted, found = (np.atleast_1d(r[key][i]).tolist() for r in (expected, got))
+    return Outcome(len(expected), int(differ.sum()), Mismatch(i if numbers is None else int(numbers[i]), what, wanted, found))
+
+
+def states_reachable(text: str) -> bool:
+    """Whether trace.c can look at the hidden states of this generated C."""
+    return any(f"{name}(" in text for name in image.TRACED)
