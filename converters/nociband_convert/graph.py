@@ -89,4 +89,5 @@ class Graph:
 
 def used_tensors(ops: Iterable[Op], *ends: Iterable[int]) -> set[int]:
     """Numbers of the tensors that operations take or make, or that stand in one of `ends` (the graph's inputs and outputs)."""
-    return {*(t for op in ops for t in (*op.inputs, *op.outputs) if t >= 0), *(t for end in ends for t in end)}
+    taken = {t for op in ops for t in op.inputs} - {-1}
+    return {*taken, *(t for op in ops for t in op.outputs), *(t for end in ends for t in end)}

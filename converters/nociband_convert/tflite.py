@@ -92,7 +92,8 @@ class _File:
         ends = [self._numbers(v) for v in (source.InputsAsNumpy(), source.OutputsAsNumpy())]
         count = self._count("tensors", source.TensorsLength(), TENSORS_MAX)
         used = used_tensors(ops, *ends)
-        if not all(-1 <= t < count for op in ops for t in (*op.inputs, *op.intermediates)) or not used <= set(range(count)):
+        free = (t for op in ops for t in (*op.inputs, *op.intermediates))  # -1: left out
+        if not all(-1 <= t < count for t in free) or not used <= set(range(count)):
             raise Damage(f"an operation or the graph names a tensor beyond the {count} that there are")
         tensors = tuple(self._tensor(i, source.Tensors(i), i in used) for i in range(count))
         inputs, outputs = ({tensors[i].name: i for i in end} for end in ends)

@@ -1,8 +1,9 @@
-"""Makes the helpers of tests/parity (one-operation .tflite files) importable here."""
+"""Makes the helpers of tests/parity (one-operation .tflite files) and tests/fuzz (good files) importable here."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parity"))
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "parity"), str(TESTS / "fuzz")]

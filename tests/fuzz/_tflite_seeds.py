@@ -28,7 +28,7 @@ def options(kind: str, **values: object) -> Any:
 
 
 def single(dtype: str, kind: str, shapes: Sequence[Sequence[int]], out: Sequence[int], chosen: Any = None,
-           numbers: Sequence[Sequence[int]] = (), out_step: float | None = None, out_zero: int = 0) -> bytes:
+           numbers: Sequence[Sequence[Any]] = (), out_step: float | None = None, out_zero: int = 0) -> bytes:
     """One operation on activations of `shapes`, with constants int32 `numbers` after them."""
     model = Builder()
     given = [model.tensor(shape, dtype, [STEP[dtype]], name=f"x{i}") for i, shape in enumerate(shapes)]

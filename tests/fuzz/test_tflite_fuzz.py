@@ -1,4 +1,4 @@
-"""A short seeded run of the fuzzer, so that it stays able to run and the reader able to bear it; docs/convert.md has the hour's."""
+"""A short seeded run of the fuzzer, so that it stays able to run and the reader able to bear it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_fuzzer_finds_what_is_there(tmp_path: Path) -> None:
     broken.write_text(FUZZER.read_text().replace(
         "graph = self._read(self.path)", "graph = self._read(self.path)\n            {}[len(graph.ops) - 1 or 0]").replace(
         "HERE = Path(__file__).resolve().parent", f"HERE = Path({str(FUZZER.parent)!r})"))
-    run = [sys.executable, broken, "--runs", "300", "--seconds", "0", "--findings", str(tmp_path / "found")]
+    run = [sys.executable, str(broken), "--runs", "300", "--seconds", "0", "--findings", str(tmp_path / "found")]
     done = subprocess.run(run, capture_output=True, text=True, timeout=250)
     assert done.returncode == 1 and "KeyError" in done.stdout and "FOUND" in done.stdout
     [finding] = (tmp_path / "found").iterdir()
