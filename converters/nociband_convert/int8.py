@@ -36,7 +36,7 @@ def build(trained: Trained, calibration: Calibration, head: Path, tuned: S0 | No
 
     Raises ModelError when a cell state cannot be held, or the head is not S0's.
     """
-    network = tuned or trained.network
+    network = trained.network if tuned is None else tuned
     ranges = s0_int8.calibrate(network, torch.from_numpy(trained.normalised(trained.train)))
     graphs = {}
     for branch in BRANCHES:
