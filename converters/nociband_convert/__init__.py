@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from nociband_convert.calibration import Calibration
     from nociband_convert.gates import Verdict
+    from nociband_convert.parity.bits import Compared
     from nociband_convert.parity.quality import Quality
     from nociband_convert.source import Trained
     from nociband_convert.tflite import Graph
@@ -32,7 +33,8 @@ PACKINGS: tuple[Packing, ...] = ("fast", "small")
 class Converted:
     """A conversion that is not written yet: `files` by name, constants and buffers in bytes, multiply-accumulates a window.
 
-    `network` is the C of the network alone, for who wants to measure it.
+    `network` is the C of the network alone, for who wants to measure it; `bits` its comparison with LiteRT on this machine, or
+    why there is none.
     """
 
     name: str
@@ -40,16 +42,17 @@ class Converted:
     packing: Packing
     files: Mapping[str, bytes]
     quality: Quality
+    bits: Compared | str
     constant_bytes: int
     buffer_bytes: int
     macs: int
     network: str = field(repr=False)
 
     def judge(self) -> list[Verdict]:
-        """The gates of quality; cost on the band is measured by the tools and judged there."""
+        """The gates of quality and bits; cost on the band is measured by the tools and judged there."""
         from nociband_convert import gates
 
-        return gates.judge_quality(self.quality, self.scheme)
+        return [*gates.judge_quality(self.quality, self.scheme), gates.judge_bits(self.bits)]
 
     def write(self, out: Path, only_c: bool = False) -> None:
         """Write the files, or the C alone, into the folder `out`, which is made when it is not there."""
@@ -66,6 +69,7 @@ def convert(source: Path, scheme: Scheme = "int16x8", packing: Packing = "fast",
 
     from nociband_convert import calibration, manifest, to_c, to_tflite
     from nociband_convert import source as source_module
+    from nociband_convert.parity import bits
 
     stage("trained model")
     trained = source_module.load(source)
@@ -81,11 +85,13 @@ def convert(source: Path, scheme: Scheme = "int16x8", packing: Packing = "fast",
     stage("quality, on validation windows")
     draft = manifest.write(trained, graphs, files)
     quality = _quality(trained, draft, files)
+    stage("bits, the C beside LiteRT")
+    compared = bits.compare_model(network.text, quality.inputs, quality.logits)
     raw = json.loads(draft) | {"conversion": quality.to_dict()}
     data = manifest.encode(raw)
     written = {**files, "manifest.json": data, SOURCE_NAME: to_c.generate(graphs, data, raw, packing).text.encode()}
-    return Converted(trained.info["name"], scheme, packing, written, quality, network.constant_bytes, network.buffer_bytes,
-                     network.macs, network.text)
+    return Converted(trained.info["name"], scheme, packing, written, quality, compared, network.constant_bytes,
+                     network.buffer_bytes, network.macs, network.text)
 
 
 def _tflite(source: Path, trained: Trained, ranges: Calibration, scheme: Scheme,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nociband.errors import ModelError
 
 if TYPE_CHECKING:
+    from nociband_convert.parity.bits import Compared
     from nociband_convert.parity.quality import Quality
 
 FILE = Path(__file__).with_name("gates.toml")
@@ -23,6 +24,8 @@ _ADVICE = {
     "agreement": "the weights' 8 bits cost too much: train with more weight decay or dropout, or give more calibration windows; "
                  "int16x8 needs less of it than int8",
     "accuracy loss": "too many windows changed from right to wrong: as for agreement, and look at which class lost recall",
+    "windows unlike LiteRT": "a fault of the generator or of nb_nn, not of the model: report it with the .tflite files; "
+                             "`nociband bench parity` shows where",
     "instructions_per_window": "train with fewer hidden units; --packing fast spends flash to save instructions",
     "flash_bytes": "train with fewer hidden units; --packing small spends instructions to save flash",
     "ram_bytes": "train with fewer hidden units",
@@ -75,6 +78,13 @@ def judge_quality(quality: Quality, scheme: str, path: Path = FILE) -> list[Verd
     limit = limits(path)["quality"]
     return [Verdict("agreement", limit["agreement_min"][scheme], quality.agreement, most=False),
             Verdict("accuracy loss", limit["accuracy_loss_max"], quality.accuracy_loss, most=True)]
+
+
+def judge_bits(compared: Compared | str) -> Verdict:
+    """The generated C beside LiteRT's reference kernels: no window may differ, whatever a file says."""
+    if isinstance(compared, str):
+        return Verdict("windows unlike LiteRT", 0, None, most=True, why_not=compared)
+    return Verdict("windows unlike LiteRT", 0, compared.mismatches, most=True)
 
 
 def judge_cost(cost: Mapping[str, int] | str, packing: str, path: Path = FILE) -> list[Verdict]:

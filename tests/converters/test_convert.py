@@ -21,7 +21,7 @@ from nociband.inference import Model
 from nociband.spec import SPEC
 from nociband.windows import BASELINE_Q, WindowTwin
 from nociband_convert import Scheme, calibration, gates, regenerate, source, to_onnx, to_tflite
-from nociband_convert.parity import quality
+from nociband_convert.parity import bits, quality
 from nociband_tools.cli import build_app
 
 FILES = {"eda.tflite", "emg.tflite", "head.tflite", "manifest.json", "nb_model_data.c"}
@@ -85,10 +85,12 @@ def test_a_folder_that_does_not_hold_together_is_not_made_anew(tmp_path: Path, c
     assert not (tmp_path / "out").exists()
 
 
-def _converted(agreement: float, accuracy: float, scheme: Scheme = "int16x8") -> nociband_convert.Converted:
+def _converted(agreement: float, accuracy: float, scheme: Scheme = "int16x8", unlike: int = 0) -> nociband_convert.Converted:
     recall = (quality.Recall("none", 50, 0.95, 0.9), quality.Recall("some", 0, None, None))
-    result = quality.Quality(100, agreement, 0.9, accuracy, recall, 0.5, 0.01, {"eda": 0.3, "emg": 0.4})
-    return nociband_convert.Converted("made", scheme, "fast", {"nb_model_data.c": b"int x;"}, result, 1, 2, 3, "")
+    nothing = np.zeros(0)
+    result = quality.Quality(100, agreement, 0.9, accuracy, recall, 0.5, 0.01, {"eda": 0.3, "emg": 0.4}, nothing, nothing)
+    compared = bits.Compared("windows", 100, unlike)
+    return nociband_convert.Converted("made", scheme, "fast", {"nb_model_data.c": b"int x;"}, result, compared, 1, 2, 3, "")
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, out: Path, cost: dict[str, int] | str, made: dict[str, nociband_convert.Converted],
@@ -128,7 +130,12 @@ def test_limits_themselves_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_what_nobody_measured_is_not_called_passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     done = _run(monkeypatch, tmp_path / "out", "no arm-none-eabi-gcc", {"int16x8": _converted(0.995, 0.9)})
     assert done.exit_code == 0 and done.output.count("not judged: no arm-none-eabi-gcc") == 3
-    assert done.output.count("passed") == 2
+    assert done.output.count("passed") == 3
+
+
+def test_c_that_differs_from_litert_is_a_failed_gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done = _run(monkeypatch, tmp_path / "out", CHEAP, {"int16x8": _converted(0.995, 0.9, unlike=1)})
+    assert done.exit_code == 1 and "int16x8 fails at windows unlike LiteRT" in done.output and not (tmp_path / "out").exists()
 
 
 def test_a_dry_run_judges_and_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

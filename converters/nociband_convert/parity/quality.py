@@ -5,7 +5,7 @@ From the written model folder (run by nociband.inference) and source.Trained to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,10 @@ class Recall:
 
 @dataclass(frozen=True)
 class Quality:
-    """Shares of `windows` validation windows; errors in logits. `cell_peak`: largest |c| as a share of what int16 holds."""
+    """Shares of `windows` validation windows; errors in logits. `cell_peak`: largest |c| as a share of what int16 holds.
+
+    `inputs` int16 (windows, 138, 6) and `logits` (windows, classes) are what the integer model was given and gave.
+    """
 
     windows: int
     agreement: float
@@ -43,6 +46,8 @@ class Quality:
     logit_error_max: float
     logit_error_mean: float
     cell_peak: dict[str, float]
+    inputs: np.ndarray = field(repr=False, compare=False)
+    logits: np.ndarray = field(repr=False, compare=False)
 
     @property
     def accuracy_loss(self) -> float:
@@ -90,6 +95,7 @@ def compare(trained: Trained, model: Model) -> Quality:
         accuracy_float=float((by_float == labels).mean()), accuracy_integer=float((by_integer == labels).mean()),
         recall=_recall(model.manifest.labels, labels, by_float, by_integer),
         logit_error_max=float(error.max()), logit_error_mean=float(error.mean()), cell_peak=_cell_peaks(model, integers),
+        inputs=integers, logits=logits,
     )
 
 
