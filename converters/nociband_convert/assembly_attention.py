@@ -27,17 +27,17 @@ class Attention(NamedTuple):
 
 
 def pool(name: str, a: Attention) -> str:
-    """`void name(const nb_nn_attention_t *attention, const int16_t *h, uint32_t units, int16_t pooled[2])`."""
+    """`nb_nn_pool_t name`."""
     return function(name, _pool(a))
 
 
 def weight(name: str, a: Attention) -> str:
-    """`int32_t name(const nb_nn_attention_t *attention, const int16_t (*pooled)[2])`."""
+    """`nb_nn_weight_t name`."""
     return function(name, _weight(a))
 
 
 def gather(name: str, a: Attention) -> str:
-    """`void name(const int16_t *first, const int16_t *second, uint32_t weights, uint32_t units, int32_t *sum, int16_t *largest)`."""
+    """`nb_nn_gather_t name`."""
     return function(name, _gather(name, a.units // 2))
 
 

@@ -1,7 +1,7 @@
 """Packs an LSTM step's weights for nb_nn_lstm, and writes them, their tables and the step itself as C.
 
-From lstm (the step found in an int16x8 graph) to branch. Every value is LiteRT's: what the kernel's arithmetic relies on is checked
-here, and a graph whose scales do not have that form is refused.
+From lstm (the step found in an int16x8 graph) to branch. Every value is LiteRT's: what the kernel's arithmetic relies on is
+checked here, and a graph whose scales do not have that form is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from nociband_convert.operations import c_array, c_scale
 
 Packing = Literal["fast", "small"]
 SIGMOID_REACH, TANH_REACH, CELL_SEGMENTS = 1024, 512, 256
+UNITS_MIN = 4
 _STEPS_A_UNIT = 12288  # of LiteRT's sigmoid table
 _KEPT = quantise.Scale(1 << 30, -14)
 
@@ -72,8 +73,8 @@ def read(step: LstmStep) -> Kernel:
     gate_scale = gates.pop()
     if gate_scale * _STEPS_A_UNIT * (TANH_REACH - 1) < 255 * 256:
         raise _unfit(step, f"the gates' step of {gate_scale} is too fine for their tables")
-    if step.units % 2:
-        raise _unfit(step, f"the kernels take an even number of hidden units, not {step.units}")
+    if step.units % 2 or step.units < UNITS_MIN:
+        raise _unfit(step, f"the kernels take an even number of hidden units, {UNITS_MIN} at least, not {step.units}")
     weights, biases, multipliers, right = _layers(step, scale["x"], gate_scale)
     unit = 2.0**-15
     added = quantise.mul(unit, unit, cell)

@@ -81,7 +81,8 @@ def _run(units: Mapping[str, int]) -> str:
         ends = [f"{b}_mean", f"{b}_largest"]
         lines.append(f"    static int16_t {', '.join(f'{e}[{count}] __attribute__((aligned(4)))' for e in ends)};")
     for b in units:
-        lines.append(f"    nb_nn_branch(&{b}_branch, &x[0][{branch_slice(b).start}], NB_FEATURES, &memory, {b}_mean, {b}_largest);")
+        first = branch_slice(b).start
+        lines.append(f"    nb_nn_branch(&{b}_branch, &x[0][{first}], NB_FEATURES, &memory, {b}_mean, {b}_largest);")
     lines.append("    memset(logits, 0, NB_MODEL_OUTPUTS_MAX * sizeof *logits);")
     lines.append(f"    head({', '.join(f'{b}_mean, {b}_largest' for b in units)}, logits);")
     return "\n".join([*lines, "}"])
