@@ -93,6 +93,7 @@ NB_NN_LSTM_INLINE const uint32_t *nb_nn_lstm_dot(const uint32_t *w, const int16_
 {
     for (uint32_t i = 0; i < pairs; i++, w += NB_NN_LSTM_GATES) {
         const uint32_t two = nb_simd_load(x + 2 * i);
+#pragma GCC unroll 4
         for (uint32_t gate = 0; gate < NB_NN_LSTM_GATES; gate++) {
             sum[gate] = nb_smlad(w[gate], two, sum[gate]);
         }
@@ -107,6 +108,7 @@ NB_NN_LSTM_INLINE const uint32_t *nb_nn_lstm_dot_packed(const uint32_t *w, const
     for (uint32_t i = 0; i < fours; i++, w += NB_NN_LSTM_GATES) {
         const uint32_t first = nb_simd_load(x + 4 * i);
         const uint32_t second = nb_simd_load(x + 4 * i + 2);
+#pragma GCC unroll 4
         for (uint32_t gate = 0; gate < NB_NN_LSTM_GATES; gate++) {
             sum[gate] = nb_smlad(nb_sxtb16(w[gate]), first, sum[gate]);
             sum[gate] = nb_smlad(nb_sxtb16_ror8(w[gate]), second, sum[gate]);
@@ -120,16 +122,19 @@ NB_NN_LSTM_INLINE const uint32_t *nb_nn_lstm_gates(const nb_nn_lstm_int8_t *k, c
                                                    const int16_t *h, int32_t z[NB_NN_LSTM_GATES])
 {
     int32_t sum[NB_NN_LSTM_GATES];
+#pragma GCC unroll 4
     for (uint32_t gate = 0; gate < NB_NN_LSTM_GATES; gate++) {
         sum[gate] = (int32_t)w[gate];
     }
     w = nb_nn_lstm_dot(w + NB_NN_LSTM_GATES, x, (k->inputs + 1) / 2, sum);
+#pragma GCC unroll 4
     for (uint32_t gate = 0; gate < NB_NN_LSTM_GATES; gate++) {
         z[gate] = nb_ssat(nb_nn_lstm_rescale(sum[gate], &k->input[gate], sum[gate]) >> k->input[gate].right, 16);
         sum[gate] = 0;
     }
     const uint32_t columns = NB_NN_LSTM_COLUMNS(k->hidden);
     w = k->packed ? nb_nn_lstm_dot_packed(w, h, columns / 4, sum) : nb_nn_lstm_dot(w, h, columns / 2, sum);
+#pragma GCC unroll 4
     for (uint32_t gate = 0; gate < NB_NN_LSTM_GATES; gate++) {
         const int32_t recurrent = nb_nn_lstm_rescale(sum[gate], &k->recurrent[gate], sum[gate]);
         z[gate] = nb_ssat(z[gate] + (recurrent >> k->recurrent[gate].right), 16);
