@@ -21,6 +21,7 @@ from nociband.spec import SPEC
 SCORE_MAX = 10.0
 SPEC_HASH_DIGITS_MIN = 16
 SHIFT_MAX = 46      # the band shifts by up to 15 more, in 64 bits
+SCHEMES: Mapping[str, int] = {"int16x8": 16, "int8": 8}    # bits of an activation
 _REQUIRED: Mapping[str, type | tuple[type, ...]] = {
     "name": str, "title": str, "version": (str, int), "of": str, "synthetic": bool, "warning": str, "scheme": str,
     "spec_hash": str, "features": list, "window_frames": int, "input": list, "output": dict, "classes": list, "sites": list,
@@ -49,7 +50,7 @@ class InputScale(NamedTuple):
 @dataclass(frozen=True)
 class Manifest:
     """A validated manifest. `raw` is the whole JSON object, `json_bytes` what it was read from, `hash` their SHA-256 in hex (the
-    band's model_hash begins it).
+    band's model_hash begins it). `scheme` is one of SCHEMES.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Manifest:
     of: str
     synthetic: bool
     warning: str
+    scheme: str
     classes: tuple[ClassOf, ...]
     input_scales: tuple[InputScale, ...]
     output_scale: float
@@ -91,12 +93,12 @@ class Manifest:
                             "band states; read it again, and if that does not help rebuild the firmware from one model folder")
         raw = _object(data)
         _check_identity(raw)
-        scale, zero_point = _output(raw["output"])
+        scale, zero_point = _output(raw["output"], raw["scheme"])
         return cls(
             name=raw["name"], title=raw["title"], version=str(raw["version"]), of=raw["of"], synthetic=raw["synthetic"],
-            warning=raw["warning"], classes=_classes(raw["classes"], raw["of"]), input_scales=_input_scales(raw["input"]),
-            output_scale=scale, output_zero_point=zero_point, sites=_sites(raw["sites"]), hash=digest.hex(), raw=raw,
-            json_bytes=bytes(data),
+            warning=raw["warning"], scheme=raw["scheme"], classes=_classes(raw["classes"], raw["of"]),
+            input_scales=_input_scales(raw["input"]), output_scale=scale, output_zero_point=zero_point,
+            sites=_sites(raw["sites"]), hash=digest.hex(), raw=raw, json_bytes=bytes(data),
         )
 
     def probabilities(self, logits: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -145,9 +147,11 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _check_identity(raw: dict[str, Any]) -> None:
-    for key in ("name", "title", "of", "scheme"):
+    for key in ("name", "title", "of"):
         if not raw[key].strip():
             raise _fail(f"{key!r} is empty")
+    if raw["scheme"] not in SCHEMES:
+        raise _fail(f"the scheme {raw['scheme']!r} is not one of {', '.join(SCHEMES)}")
     digits = raw["spec_hash"].lower()
     if len(digits) < SPEC_HASH_DIGITS_MIN or not SPEC.hash.startswith(digits):
         raise _fail(f"made for specification {digits[:16] or '(none)'}, this SDK has {SPEC.hash[:16]}")
@@ -205,11 +209,12 @@ def _input_scales(rows: list[Any]) -> tuple[InputScale, ...]:
     )
 
 
-def _output(row: dict[str, Any]) -> tuple[float, int]:
+def _output(row: dict[str, Any], scheme: str) -> tuple[float, int]:
     scale = _number(row.get("scale"), "output.scale")
     if scale <= 0:
         raise _fail(f"output.scale is {scale}, which is not above 0")
-    return scale, _integer(row.get("zero_point"), "output.zero_point", -2**15, 2**15 - 1)
+    end = 2 ** (SCHEMES[scheme] - 1)
+    return scale, _integer(row.get("zero_point"), "output.zero_point", -end, end - 1)
 
 
 def _sites(names: list[Any]) -> tuple[str, ...]:
