@@ -13,14 +13,15 @@ from typing import Any
 
 from nociband.errors import ModelError
 from nociband.spec import SPEC
-from nociband_convert import branch
+from nociband_convert import branch, lstm_int8
 from nociband_convert.lstm_kernel import Packing, table_constants
 from nociband_convert.operations import GraphWriter, c_array
 from nociband_convert.tflite import Graph
 
 BRANCHES = ("eda", "emg")
-_INCLUDES = ('#include <string.h>\n\n#include "nb_model.h"\n#include "nb_nn.h"\n#include "nb_nn_branch.h"\n'
-             '#include "nb_nn_simd.h"\n')
+_INCLUDES = '#include <string.h>\n\n#include "nb_model.h"\n#include "nb_nn.h"\n'
+_SIGNATURE = "void nb_model_run(const int16_t x[NB_WINDOW_FRAMES][NB_FEATURES], int16_t logits[NB_MODEL_OUTPUTS_MAX])"
+_CLEAR = "    memset(logits, 0, NB_MODEL_OUTPUTS_MAX * sizeof *logits);"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def network(graphs: Mapping[str, Graph], packing: Packing = "fast") -> Generated
 
     packing: "fast" keeps an LSTM's weights as int16, "small" as int8. Raises ModelError for what nb_nn does not run.
     """
-    return _int16x8(graphs, packing)
+    return _int8(graphs, packing) if graphs["head"].scheme == "int8" else _int16x8(graphs, packing)
 
 
 def _int16x8(graphs: Mapping[str, Graph], packing: Packing) -> Generated:
@@ -64,7 +65,8 @@ def _int16x8(graphs: Mapping[str, Graph], packing: Packing) -> Generated:
     ends = [f"{b}_{what}" for b in BRANCHES for what in ("mean", "largest")]
     head = GraphWriter("head", branch.remainder(graphs["head"], attentions), [*ends, "logits"])
     memory, memory_bytes = branch.memory(list(kernels.values()), list(attentions.values()))
-    parts = [f"/* packing: {packing} */", _INCLUDES, *table_constants(scales), memory,
+    includes = _INCLUDES + '#include "nb_nn_branch.h"\n#include "nb_nn_simd.h"\n'
+    parts = [f"/* packing: {packing} */", includes, *table_constants(scales), memory,
              f"static int16_t arena[{max(head.arena.size, 1)}] __attribute__((aligned(4)));"]
     for b in BRANCHES:
         parts += branch.constants(b, kernels[b], attentions[b], packing, scales)
@@ -76,16 +78,36 @@ def _int16x8(graphs: Mapping[str, Graph], packing: Packing) -> Generated:
 
 
 def _run(units: Mapping[str, int]) -> str:
-    lines = ["", "void nb_model_run(const int16_t x[NB_WINDOW_FRAMES][NB_FEATURES], int16_t logits[NB_MODEL_OUTPUTS_MAX])", "{"]
+    lines = ["", _SIGNATURE, "{"]
     for b, count in units.items():
         ends = [f"{b}_mean", f"{b}_largest"]
         lines.append(f"    static int16_t {', '.join(f'{e}[{count}] __attribute__((aligned(4)))' for e in ends)};")
     for b in units:
         first = branch_slice(b).start
         lines.append(f"    nb_nn_branch(&{b}_branch, &x[0][{first}], NB_FEATURES, &memory, {b}_mean, {b}_largest);")
-    lines.append("    memset(logits, 0, NB_MODEL_OUTPUTS_MAX * sizeof *logits);")
+    lines.append(_CLEAR)
     lines.append(f"    head({', '.join(f'{b}_mean, {b}_largest' for b in units)}, logits);")
     return "\n".join([*lines, "}"])
+
+
+def _int8(graphs: Mapping[str, Graph], packing: Packing) -> Generated:
+    """LiteRT's integer LSTM a branch, its hidden states kept for the head, which runs operation by operation."""
+    lstms = {b: lstm_int8.emit(f"{b}_lstm", graphs[b], packing) for b in BRANCHES}
+    head = GraphWriter("head", graphs["head"], [*(f"hs_{b}" for b in BRANCHES), "logits"])
+    states = {b: graphs[b].tensors[next(iter(graphs[b].outputs.values()))].shape for b in BRANCHES}
+    classes = graphs["head"].tensors[graphs["head"].outputs["logits"]].size
+    parts = [f"/* packing: {packing} */", _INCLUDES + '#include "nb_nn_lstm_int8.h"\n',
+             f"static int8_t arena[{max(head.arena.size, 1)}] __attribute__((aligned(4)));",
+             *(f"static int8_t hs_{b}[{steps * units}] __attribute__((aligned(4)));" for b, (_, steps, units) in states.items()),
+             *dict.fromkeys(line for made in lstms.values() for line in made.constants),
+             *(made.code for made in lstms.values()), *head.constants, "", head.function(),
+             "", _SIGNATURE, "{", f"    int8_t narrow[{classes}];",
+             *(f"    {made.call(f'&x[0][{branch_slice(b).start}]', f'hs_{b}')}" for b, made in lstms.items()),
+             "    head(hs_eda, hs_emg, narrow);", _CLEAR,
+             f"    for (uint32_t k = 0; k < {classes}; k++) {{", "        logits[k] = narrow[k];", "    }", "}"]
+    hidden = sum(steps * units for _, steps, units in states.values())
+    ram = head.arena.size + hidden + max(made.ram_bytes for made in lstms.values())
+    return Generated("\n".join(parts) + "\n", _constant_bytes(graphs), ram, sum(m.macs for m in lstms.values()) + head.macs)
 
 
 def _constant_bytes(graphs: Mapping[str, Graph]) -> int:
