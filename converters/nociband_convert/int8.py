@@ -9,6 +9,7 @@ their own with zero points 0, the cell state int16 on a power of two, logits on 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import nn
 from nociband.errors import ModelError
 from nociband.models import s0_int8
 from nociband.models.s0 import S0, S0Head
-from nociband.models.s0_int8 import HIDDEN, Range, Ranges
+from nociband.models.s0_int8 import Range, Ranges
 from nociband.spec import SPEC
 from nociband_convert import lstm_graph, tflite
 from nociband_convert.calibration import CELL_LIMIT_MAX, Calibration
@@ -38,16 +39,22 @@ def build(trained: Trained, calibration: Calibration, head: Path, tuned: S0 | No
     """
     network = trained.network if tuned is None else tuned
     ranges = s0_int8.calibrate(network, torch.from_numpy(trained.normalised(trained.train)))
-    graphs = {}
+    limits = {b: max(calibration.cell_limit[b], ranges.cell_limit[b]) for b in BRANCHES}
+    return graphs(network, replace(ranges, cell_limit=limits), head)
+
+
+def graphs(network: S0, ranges: Ranges, head: Path) -> dict[str, bytes]:
+    """The graphs eda, emg and head on given ranges; see build."""
+    made = {}
     for branch in BRANCHES:
-        limit = max(calibration.cell_limit[branch], ranges.cell_limit[branch])
+        limit = ranges.cell_limit[branch]
         if limit > CELL_LIMIT_MAX:
             raise ModelError(f"the {branch} branch's cell state needs a range of +-{limit:.0f}; LiteRT's integer LSTM ends at "
                              f"+-{CELL_LIMIT_MAX:.0f}. Train with more regularisation (weight decay, dropout)")
-        graphs[branch] = lstm_graph.build(branch, _weights(network.lstm(branch)), ranges.tensors["x"].scale, HIDDEN.scale,
-                                          round(np.log2(limit * _UNIT)), SPEC.features["window"]["frames"])
-    graphs["head"] = finish_head(head, network.head, ranges)
-    return graphs
+        made[branch] = lstm_graph.build(branch, _weights(network.lstm(branch)), ranges.tensors["x"].scale,
+                                        ranges.tensors["hidden"].scale, round(np.log2(limit * _UNIT)),
+                                        SPEC.features["window"]["frames"])
+    return made | {"head": finish_head(head, network.head, ranges)}
 
 
 def tuned_network(folder: Path, config: Any) -> S0 | None:
@@ -87,7 +94,7 @@ def finish_head(path: Path, head: S0Head, ranges: Ranges) -> bytes:
 
 
 def _range(name: str, ranges: Ranges) -> Range:
-    return HIDDEN if name.startswith("hs_") else s0_int8.SIGMOID if name.startswith("share") else ranges.tensors[name]
+    return ranges.tensors["hidden" if name.startswith("hs_") else "sigmoid" if name.startswith("share_") else name]
 
 
 class _Roles:

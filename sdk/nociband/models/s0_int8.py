@@ -56,7 +56,7 @@ SIGMOID = Range(0.0, 255 / 256)  # LiteRT's int8 LOGISTIC has no other
 
 @dataclass(frozen=True)
 class Ranges:
-    """`tensors`: x, attention_eda, attention_emg, weighted, weigh_eda, weigh_emg, joined and logits, by name.
+    """`tensors`: x, hidden, attention_eda, attention_emg, weighted, weigh_eda, weigh_emg, joined, logits and sigmoid, by name.
     `cell_limit`: branch -> the power of two at which its int16 cell state ends."""
 
     tensors: Mapping[str, Range]
@@ -74,15 +74,15 @@ def calibrate(network: S0, x: Tensor) -> Ranges:
 
     def observe(name: str, value: Tensor) -> Tensor:
         low, high = seen.get(name, (0.0, 0.0))
-        seen[name] = min(low, float(value.min())), max(high, float(value.max()))
+        seen[name] = min(low, value.min().item()), max(high, value.max().item())
         return value
 
     with torch.no_grad():
         logits = _logits(network, x, observe, _as_it_is)
     tensors = {name: Range(low, max(high, low + 1e-3)) for name, (low, high) in seen.items()}
     limits = {b: cell_limit(max(abs(v) for v in seen[f"cell_{b}"])) for b in BRANCHES}
-    known = {"x": symmetric(network.config.input_limit), "logits": logit_range(logits)}
-    return Ranges({n: r for n, r in tensors.items() if n.split("_")[0] not in ("cell", "hidden", "sigmoid")} | known, limits)
+    known = {"x": symmetric(network.config.input_limit), "hidden": HIDDEN, "sigmoid": SIGMOID, "logits": logit_range(logits)}
+    return Ranges({n: r for n, r in tensors.items() if not n.startswith("cell_")} | known, limits)
 
 
 def logit_range(logits: Tensor) -> Range:
@@ -133,7 +133,7 @@ class RoundedS0(nn.Module):
         if kind == "cell":
             limit = self.ranges.cell_limit[branch]
             return _straight_through(torch.clamp(value, -limit, limit * (1 - 2.0**-15)), limit * 2.0**-15)
-        return on(value, {"hidden": HIDDEN, "sigmoid": SIGMOID}.get(kind) or self.ranges.tensors[name])
+        return on(value, self.ranges.tensors[name])
 
     def _weight(self, kind: str, weight: Tensor) -> Tensor:
         if kind in self.exact:
