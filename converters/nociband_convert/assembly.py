@@ -73,7 +73,7 @@ def _enter(s: Shape) -> Iterator[str]:
     yield "push {r4-r11,lr}"
     yield "ldm r0,{r4-r7}"                              # stream, sigmoid, tanh, cell_tanh
     yield "mov r12,r4"
-    yield f"movw r3,#{4 * words_a_unit * s.units}"
+    yield from load("r3", 4 * words_a_unit * s.units)
     yield "add r3,r3,r12"
     yield from load("r2", _factor(s.hidden))
     yield "push {r2,r3}"
