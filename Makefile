@@ -36,8 +36,9 @@ gen: setup ## write what is generated from sdk/nociband/spec: C headers, docs/wi
 gen-check: setup ## fail if a generated file differs from the contract
 	@$(PY) -m nociband_tools.generate --check
 
-bench: setup ## instruction counts on the emulated Cortex-M4F, flash and RAM
+bench: setup ## instruction counts on the emulated Cortex-M4F, flash and RAM: the band, then the kernels by shape and scheme
 	@$(NOCIBAND) bench
+	@$(NOCIBAND) bench kernels
 
 doctor: setup ## what is there, what is missing and how to get it
 	@$(NOCIBAND) doctor

@@ -16,23 +16,12 @@ from _clib import compile_libs, pointer
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from nociband_tools.bench.windows import random_windows as random_windows  # the tests import it from here
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = sorted(p.parent for p in (ROOT / "firmware/models").glob("*/manifest.json"))
 OUTPUTS_MAX = 8
 LIBS = ("nb_window", "nb_dsp", "nb_nn")
-
-
-def random_windows(n: int, seed: int, frames: int = 138, inputs: int = 6) -> np.ndarray:
-    """Windows int16 (n, 138, 6) of several kinds: noise from faint to full scale, drifts, steps, rails, zeros."""
-    rng = np.random.default_rng(seed)
-    out = np.zeros((n, frames, inputs))
-    for i in range(n):
-        size = 10.0 ** rng.uniform(1, 4.6)
-        kind = i % 5
-        noise = rng.normal(0, size, (frames, inputs))
-        out[i] = (noise if kind == 0 else np.cumsum(noise / 8, 0) if kind == 1 else np.sign(noise) * 40000 if kind == 2
-                  else (np.arange(frames)[:, None] > rng.integers(5, 130)) * noise[:1] if kind == 3 else noise * (i > n // 2))
-    return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
 
 class NativeModel:

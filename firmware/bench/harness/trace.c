@@ -16,6 +16,13 @@ uint32_t trace_end(void)
 #ifdef NB_TRACE
 #include "nb_nn_branch.h"
 
+void trace_states(const int8_t *hs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        hash = hash * 31u + (uint16_t)hs[i];
+    }
+}
+
 void __real_nb_nn_branch(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
                          int16_t *mean, int16_t *maximum);
 void __wrap_nb_nn_branch(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,

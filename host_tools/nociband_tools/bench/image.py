@@ -17,8 +17,8 @@ MODEL_BEGINS = 0x10000      # as in harness.ld: what lies below is the harness
 CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 OPTIMISATION = {"fast": "-O2", "small": "-Os"}
 FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
-TRACED = ("nb_nn_branch",)  # functions that trace.c wraps, to look at the hidden states
-TRACE = ("-DNB_TRACE", *(f"-Wl,--wrap={name}" for name in TRACED))
+TRACED = ("nb_nn_branch", "nb_nn_lstm_int8")    # kernels whose hidden states trace.h can look at
+TRACE = ("-DNB_TRACE", "-include", "trace.h", "-Wl,--wrap=nb_nn_branch")
 _LIBS = ("nb_spec", "nb_window", "nb_model", "nb_nn")
 
 
@@ -67,15 +67,15 @@ def build_arm(text: str, packing: str, into: Path, traced: bool = False) -> Imag
     (into / "model.c").write_text(text)
     sections = ("-ffunction-sections", "-fdata-sections")
     # The harness must not call the C library, so that what is linked from it is the model's.
-    own = {name: (harness() / f"{name}.c", ["-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns", *trace])
-           for name in ("main", "trace")}
-    kernels = {p.stem: (p, [OPTIMISATION[packing], *sections]) for p in (into / "model.c", *_kernels())}
-    for name, (source, flags) in {**own, **kernels}.items():
-        run(["arm-none-eabi-gcc", *CPU, *FLAGS, *flags, *_includes(), "-c", str(source), "-o", str(into / f"{name}.o")])
+    own = [harness() / "main.c", harness() / "trace.c"]
+    kernels = [into / "model.c", *_kernels()]
+    for sources, flags in ((own, ["-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]),
+                           (kernels, [OPTIMISATION[packing], *sections])):
+        run(["arm-none-eabi-gcc", *CPU, *FLAGS, *flags, *trace, *_includes(), "-c", *map(str, sources)], into)
     elf = into / "model.elf"
-    objects = [str(into / f"{name}.o") for name in (*own, *kernels)]
-    run(["arm-none-eabi-gcc", *CPU, *objects, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", *trace,
-         f"-T{harness() / 'harness.ld'}", "-o", str(elf)])
+    objects = [f"{p.stem}.o" for p in (*own, *kernels)]
+    run(["arm-none-eabi-gcc", *CPU, *objects, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", *trace[-1:],
+         f"-T{harness() / 'harness.ld'}", "-o", str(elf)], into)
     sizes = run(["arm-none-eabi-size", "-A", "-d", str(elf)])
     section = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\S+)\s+(\d+)", sizes, re.M)}
     return Image(elf, section.get(".text", 0), section.get(".rodata", 0) + section.get(".ARM.exidx", 0), section.get(".data", 0),
@@ -87,4 +87,4 @@ def _kernels() -> list[Path]:
 
 
 def _includes() -> list[str]:
-    return [f"-I{firmware_root() / 'lib' / lib / 'src'}" for lib in _LIBS]
+    return [f"-I{harness()}", *(f"-I{firmware_root() / 'lib' / lib / 'src'}" for lib in _LIBS)]

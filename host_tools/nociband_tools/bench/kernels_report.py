@@ -1,18 +1,47 @@
-"""The figures of `nociband bench kernels` as tables on the console, as the document of --json, and as a plot."""
+"""The figures of `nociband bench kernels` as tables (console, Markdown) and as the document of --json."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from nociband_tools.bench import cycles
+from nociband.errors import DataError
+from nociband_tools.bench import cycles, plot
 from nociband_tools.bench.budgets import Check, Results
 
 FORMAT = 1
 WIDTH = 112     # what the tables need, also where the output is no terminal
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as text: the first column is a name, the others are figures."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def rich(self) -> Table:
+        """For the console."""
+        table = Table(title=self.title, caption=self.note)
+        for i, name in enumerate(self.columns):
+            table.add_column(name, justify="right" if i else "left", no_wrap=not i)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """For a document."""
+        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return f"## {self.title}\n\n{table}\n" + (f"\n{self.note}\n" if self.note else "")
 
 
 def document(results: Results, reference: Mapping[str, Any], checks: Sequence[Check]) -> dict[str, Any]:
@@ -28,58 +57,87 @@ def document(results: Results, reference: Mapping[str, Any], checks: Sequence[Ch
     }
 
 
-def show(results: Results, reference: Mapping[str, Any], checks: Sequence[Check], functions: int) -> None:
-    """Print everything."""
+def read(file: Path) -> Results:
+    """Figures by shape, scheme and build of a file that --json wrote. Raises DataError for another."""
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']}")
+        return content["shapes"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise DataError(f"{file} holds no figures of `nociband bench kernels --json` ({e}): measure again") from e
+
+
+def show(document: Mapping[str, Any], functions: int) -> None:
+    """Print everything, and the first so many `functions` of each build."""
     console = Console()
     console.width = max(console.width, WIDTH)
-    if results:
-        console.print(_instructions(results, reference), _bytes(results, reference))
-    console.print("Cycles are modelled, not measured: " + "; ".join(cycles.ASSUMPTIONS) + ".", style="dim", highlight=False)
+    if document["shapes"]:
+        for sheet in sheets(document):
+            console.print(sheet.rich())
+        console.print(_assumptions(document), style="dim", highlight=False)
     if functions:
-        for shape, scheme, build, figures in _rows(results):
-            console.print(_functions(f"{shape} {scheme} {build}", figures, functions))
-    if checks:
-        table = Table("budget", "", "limit", "measured", "", title="firmware/bench/budgets.toml")
-        for c in checks:
-            table.add_row(c.what, c.key, f"{c.limit:,}", f"{c.measured:,}", "kept" if c.kept else "EXCEEDED")
-        console.print(table)
+        for name, figures in _builds(document):
+            rows = [(f, f"{n['instructions']:,}", f"{n['cycles']:,}") for f, n in list(figures["functions"].items())[:functions]]
+            console.print(Sheet(name, ("function", "instructions", "cycles, modelled"), rows).rich())
 
 
-def _rows(results: Results) -> list[tuple[str, str, str, Mapping[str, Any]]]:
-    return [(shape, scheme, build, figures) for shape, schemes in results.items() for scheme, builds in schemes.items()
-            for build, figures in builds.items()]
+def markdown(document: Mapping[str, Any]) -> str:
+    """The tables as a document of their own."""
+    head = ("# What a window costs on a Cortex-M4F\n\nWritten by `nociband bench kernels --markdown`; figures in kernels.json, "
+            "what they mean in [kernels.md](../kernels.md).\n")
+    return "\n".join([head, *(sheet.markdown() for sheet in sheets(document)), _assumptions(document) + "\n"])
 
 
-def _instructions(results: Results, reference: Mapping[str, Any]) -> Table:
-    table = Table(title="One window on the emulated Cortex-M4F: executed instructions")
-    for name in ("", "instructions", "TFLM's", "MAC", "a MAC", "bound", "cycles, modelled"):
-        table.add_column(name, justify="right" if name else "left", no_wrap=not name)
-    for shape, scheme, build, f in _rows(results):
-        other = reference["tflm"].get(shape)
+def sheets(document: Mapping[str, Any]) -> list[Sheet]:
+    """All tables that there is something to put into."""
+    found = [_instructions(document), _parts(document), _bytes(document)]
+    if document["budgets"]:
+        rows = [(c["what"], c["key"], f"{c['limit']:,}", f"{c['measured']:,}", "kept" if c["kept"] else "EXCEEDED")
+                for c in document["budgets"]]
+        found.append(Sheet("Budgets (firmware/bench/budgets.toml)", ("build", "figure", "limit", "measured", ""), rows))
+    return found
+
+
+def _builds(document: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(f"{shape} {scheme} {build}", figures) for shape, schemes in document["shapes"].items()
+            for scheme, builds in schemes.items() for build, figures in builds.items()]
+
+
+def _other(document: Mapping[str, Any], build: str) -> Mapping[str, Any]:
+    """What TensorFlow Lite Micro needs for the shape of a build; empty where it was not measured."""
+    return document["reference"]["tflm"].get(build.split()[0], {})
+
+
+def _instructions(document: Mapping[str, Any]) -> Sheet:
+    rows = []
+    for name, f in _builds(document):
+        other = _other(document, name).get("instructions_per_window")
         low, high = f["modelled_cycles_range"]
-        share = f"{other['instructions_per_window'] / 1e6:.2f} M" if other else ""
-        table.add_row(f"{shape} {scheme} {build}", f"{f['instructions_per_window']:,}", share, f"{f['macs']:,}",
-                      f"{f['instructions_per_mac']:.2f}", f"{f['macs'] // 2:,}",
-                      f"{f['modelled_cycles'] / 1e6:.2f} M ({low / 1e6:.2f} to {high / 1e6:.2f})")
-    table.caption = "bound: two MACs an instruction (SMLAD). TFLM: " + reference["tflm"]["name"]
-    return table
+        rows.append((name, f"{f['instructions_per_window']:,}", f"{other:,}" if other else "", f"{f['macs']:,}",
+                     f"{f['instructions_per_mac']:.2f}", f"{f['macs'] // 2:,}",
+                     f"{f['modelled_cycles'] / 1e6:.2f} M ({low / 1e6:.2f}-{high / 1e6:.2f})"))
+    columns = ("", "instructions", "TFLM", "MAC", "a MAC", "bound", "cycles, modelled")
+    return Sheet("One window: executed instructions", columns, rows,
+                 f"Bound: two MACs an instruction (SMLAD). TFLM: {document['reference']['tflm']['name']}.")
 
 
-def _bytes(results: Results, reference: Mapping[str, Any]) -> Table:
-    table = Table(title="Bytes: flash is kernels, weights and tables; RAM is state and stack")
-    for name in ("", "flash", "text", "rodata", "TFLM's", "RAM", "stack", "TFLM's"):
-        table.add_column(name, justify="right" if name else "left", no_wrap=not name)
-    for shape, scheme, build, f in _rows(results):
-        other = reference["tflm"].get(shape)
-        flash, text, rodata, ram, stack = (f"{f[f'{k}_bytes']:,}" for k in ("flash", "text", "rodata", "ram", "stack"))
-        theirs = [f"{other[key]:,}" if other else "" for key in ("flash_bytes", "ram_bytes")]
-        table.add_row(f"{shape} {scheme} {build}", flash, text, rodata, theirs[0], ram, stack, theirs[1])
-    table.caption = "TFLM: " + reference["tflm"]["note"]
-    return table
+def _parts(document: Mapping[str, Any]) -> Sheet:
+    rows = [(name, *(f"{n:,}" for n in plot.parts(f["functions"]).values())) for name, f in _builds(document)]
+    return Sheet("The same by part", ("", *plot.PARTS), rows)
 
 
-def _functions(title: str, figures: Mapping[str, Any], most: int) -> Table:
-    table = Table("function", "instructions", "modelled cycles", title=title)
-    for name, f in list(figures["functions"].items())[:most]:
-        table.add_row(name, f"{f['instructions']:,}", f"{f['cycles']:,}")
-    return table
+def _bytes(document: Mapping[str, Any]) -> Sheet:
+    rows = []
+    for name, f in _builds(document):
+        other = _other(document, name)
+        flash, ram = (f"{other[key]:,}" if other else "" for key in ("flash_bytes", "ram_bytes"))
+        own = {key: f"{f[f'{key}_bytes']:,}" for key in ("flash", "text", "rodata", "ram", "stack")}
+        rows.append((name, own["flash"], own["text"], own["rodata"], flash, own["ram"], own["stack"], ram))
+    return Sheet("Bytes", ("", "flash", "of it text", "of it rodata", "TFLM", "RAM", "of it stack", "TFLM"), rows,
+                 "Flash: kernels, weights, tables. RAM: state, buffers, peak stack. "
+                 f"TFLM: {document['reference']['tflm']['note']}.")
+
+
+def _assumptions(document: Mapping[str, Any]) -> str:
+    return "Cycles are modelled, not measured: " + "; ".join(document["cycle_model"]) + "."

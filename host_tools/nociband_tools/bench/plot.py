@@ -12,8 +12,8 @@ from typing import Any
 
 # Which functions make a part; the first pattern that fits. What is left over is the head.
 PARTS = {
-    "LSTM": re.compile(r"_step$|^nb_nn_lstm"),
-    "attention and pooling": re.compile(r"^(nb_nn_branch|pool|weight|weighted|gather)|attention|_branch$"),
+    "LSTM": re.compile(r"_step$|_lstm$|^nb_nn_lstm"),
+    "attention and pooling": re.compile(r"^nb_nn_(branch|pool|weight|gather)|_(pool|weight|gather)$"),
     "head and the rest": re.compile(""),
 }
 _LOOK = {"LSTM": ("#33507a", ""), "attention and pooling": ("#8fb0d8", "///"), "head and the rest": ("#dde6f2", "...")}

@@ -51,6 +51,8 @@ def kernels(
     packing: Annotated[list[str] | None, typer.Option(help="fast or small; may be repeated; default: both")] = None,
     functions: Annotated[int, typer.Option(help="show so many functions of each build")] = 0,
     as_json: Json = None,
+    measured: Annotated[Path | None, typer.Option("--from", help="figures that --json wrote, instead of measuring")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="write the tables to this file")] = None,
     plot: Annotated[Path | None, typer.Option(help="draw the figures into this .png or .svg")] = None,
 ) -> None:
     """Count what one window costs in the kernels alone. Exit status 1: over a budget, or a build could not be measured."""
@@ -58,15 +60,20 @@ def kernels(
 
     _known("scheme", scheme, shapes.SCHEMES)
     _known("packing", packing, shapes.PACKINGS)
-    picked = [(s, q, p) for s in shape or shapes.SHAPES for q in scheme or _schemes(s) for p in packing or shapes.PACKINGS]
-    results, failures = _measure(picked)
-    reference = budgets.read("reference.toml")
+    failures: dict[str, str] = {}
+    if measured:
+        results = kernels_report.read(measured)
+    else:
+        picked = [(s, q, p) for s in shape or shapes.SHAPES for q in scheme or _schemes(s) for p in packing or shapes.PACKINGS]
+        results, failures = _measure(picked)
     checks = budgets.check(results, budgets.read("budgets.toml"))
-    kernels_report.show(results, reference, checks, functions)
+    document = kernels_report.document(results, budgets.read("reference.toml"), checks)
+    kernels_report.show(document, functions)
     for what, why in failures.items():
         typer.echo(f"nociband: {what} could not be measured: {why}", err=True)
-    document = kernels_report.document(results, reference, checks)
     _write(as_json, document)
+    if markdown:
+        markdown.write_text(kernels_report.markdown(document), "utf-8")
     if plot:
         from nociband_tools.bench import plot as drawing
 
