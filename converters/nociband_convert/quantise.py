@@ -15,6 +15,10 @@ from nociband.errors import ModelError
 
 INT16_MAX_MAGNITUDE = 2**15
 INT32_MAX = 2**31 - 1
+LARGEST = {"int8": 255, "int16": INT16_MAX_MAGNITUDE}
+"""An activation's magnitude at most, without its zero point."""
+ADD_LEFT = {"int8": 20, "int16": 15}
+"""How far ADD and SUB shift their inputs to the left."""
 
 
 class Scale(NamedTuple):
@@ -51,37 +55,53 @@ def bounded(scale: Scale, largest: int, what: str) -> Scale:
     return scale
 
 
-def requantise(x: float, y: float) -> Scale:
+def requantise(x: float, y: float, largest: int = INT16_MAX_MAGNITUDE) -> Scale:
     """QUANTIZE from step x to step y."""
-    return bounded(quantise_multiplier(x / y), INT16_MAX_MAGNITUDE, "QUANTIZE")
+    return bounded(quantise_multiplier(x / y), largest, "QUANTIZE")
 
 
-def mul(a: float, b: float, y: float) -> Scale:
-    """MUL: LiteRT computes this factor in float32."""
+def relu(x: float, y: float, largest: int = INT16_MAX_MAGNITUDE) -> Scale:
+    """RELU and its like from step x to step y: LiteRT computes this factor in float32."""
+    return bounded(quantise_multiplier(float(np.float32(x) / np.float32(y))), largest, "RELU")
+
+
+def mul(a: float, b: float, y: float, largest: int = INT16_MAX_MAGNITUDE**2) -> Scale:
+    """MUL: LiteRT computes this factor in float32. `largest`: the products' magnitude at most."""
     factor = np.float32(a) * np.float32(b) / np.float32(y)
-    # Both factors at -32768 would be the one product of 2^30; the others stay below, so a shift of 0 is all that is safe.
-    return bounded(quantise_multiplier(float(factor)), INT16_MAX_MAGNITUDE**2, "MUL")
+    return bounded(quantise_multiplier(float(factor)), largest, "MUL")
 
 
-def add(a: float, b: float, y: float) -> tuple[Scale, Scale, Scale]:
-    """ADD: each input's and the sum's factor; inputs enter shifted left by 15."""
+def add(a: float, b: float, y: float, left: int = 15) -> tuple[Scale, Scale, Scale]:
+    """ADD and SUB: each input's and the sum's factor; inputs enter shifted left. The sum's is below 1, as LiteRT demands."""
     twice = 2.0 * max(a, b)
     parts = [bounded(quantise_multiplier(v / twice), 2**30, "ADD") for v in (a, b)]
-    return parts[0], parts[1], bounded(quantise_multiplier(twice / (2.0**15 * y)), 2**30, "ADD")
+    return parts[0], parts[1], bounded(quantise_multiplier(twice / (2.0**left * y)), 2**30, "ADD")
 
 
-def mean(x: float, y: float, count: int) -> Scale:
+def near_power_of_two(scale: float) -> bool:
+    """Whether LiteRT may take a scale for a power of two, and shift: it allows for 1e-3 in the logarithm."""
+    power = math.log2(scale)
+    return abs(power - round(power)) < 1.01e-3
+
+
+def mean(x: float, y: float, count: int, largest: int = INT16_MAX_MAGNITUDE) -> Scale:
     """MEAN over `count` elements: 1 / count is folded into the multiplier, truncated, as LiteRT does."""
     scale = quantise_multiplier(x / y)
     fold = min(count.bit_length() - 1, 32, 31 + scale.shift)
     folded = Scale((scale.multiplier << fold) // count, scale.shift - fold)
     if folded.shift < -31:
         raise ModelError(f"MEAN over {count} elements: its factor is too small; check the calibration windows")
-    return bounded(folded, INT16_MAX_MAGNITUDE * count, "MEAN")
+    return bounded(folded, largest * count, "MEAN")
 
 
 def table_input(scale: float) -> tuple[int, int]:
     """LOGISTIC and TANH: (multiplier, right shift) that take the input to steps of 1/12288."""
+    power = round(math.log2(scale))
+    if power in (-12, -11) and near_power_of_two(scale):
+        # LiteRT then shifts as if the scale were the power; only at 2^-12 LOGISTIC and TANH agree, and some way inside the limit.
+        if scale != 2.0**power and (power == -11 or abs(math.log2(scale) - power) > 0.99e-3):
+            raise ModelError(f"LOGISTIC or TANH of an input with steps of {scale}, nearly 2^{power}: choose another scale")
+        scale = 2.0**power
     factor, right = scale * 4096.0 * 3.0, 0
     while factor <= 32767.0 / 2.0 and right <= 30:
         right, factor = right + 1, factor * 2.0

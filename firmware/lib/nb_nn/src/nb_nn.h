@@ -5,8 +5,13 @@
    Tensors are dense and row-major; input and output do not overlap unless a kernel says so. */
 #ifndef NB_NN_H
 #define NB_NN_H
+#include "nb_nn_activation.h"
+#include "nb_nn_arithmetic.h"
 #include "nb_nn_elementwise.h"
 #include "nb_nn_matrix.h"
+#include "nb_nn_reduce.h"
 #include "nb_nn_scale.h"
+#include "nb_nn_shape.h"
+#include "nb_nn_softmax.h"
 
 #endif

@@ -11,11 +11,6 @@ typedef struct {
     nb_nn_scale_t sum;
 } nb_nn_add_t;
 
-/* y = sigmoid(x) and y = tanh(x) in steps of 2^-15. `multiplier` >> `right` (rounded) takes x to steps of 1/12288.
-   y may be x. */
-void nb_nn_logistic(const int16_t *x, uint32_t n, int32_t multiplier, uint32_t right, int16_t *y);
-void nb_nn_tanh(const int16_t *x, uint32_t n, int32_t multiplier, uint32_t right, int16_t *y);
-
 /* y = a * b, element by element; and a[rows][columns] * b[rows]. y may be a or b. */
 void nb_nn_mul(const int16_t *a, const int16_t *b, uint32_t n, const nb_nn_scale_t *scale, int16_t *y);
 void nb_nn_mul_rows(const int16_t *a, uint32_t rows, uint32_t columns, const int16_t *b, const nb_nn_scale_t *scale, int16_t *y);
