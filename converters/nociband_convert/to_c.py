@@ -16,7 +16,7 @@ from nociband.spec import SPEC
 from nociband_convert import branch, lstm_int8
 from nociband_convert.lstm_kernel import Packing, table_constants
 from nociband_convert.operations import GraphWriter, c_array
-from nociband_convert.tflite import Graph
+from nociband_convert.tflite import MALFORMED, Graph
 
 BRANCHES = ("eda", "emg")
 _INCLUDES = '#include <string.h>\n\n#include "nb_model.h"\n#include "nb_nn.h"\n'
@@ -55,7 +55,11 @@ def network(graphs: Mapping[str, Graph], packing: Packing = "fast") -> Generated
 
     packing: "fast" keeps an LSTM's weights as int16, "small" as int8. Raises ModelError for what nb_nn does not run.
     """
-    return _int8(graphs, packing) if graphs["head"].scheme == "int8" else _int16x8(graphs, packing)
+    try:
+        return _int8(graphs, packing) if graphs["head"].scheme == "int8" else _int16x8(graphs, packing)
+    except MALFORMED as e:
+        raise ModelError(f"the graphs {', '.join(graphs)} do not belong together ({type(e).__name__}: {e}); convert the model "
+                         "again") from e
 
 
 def _int16x8(graphs: Mapping[str, Graph], packing: Packing) -> Generated:
