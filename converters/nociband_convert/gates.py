@@ -97,11 +97,16 @@ def judge_cost(cost: Mapping[str, int] | str, packing: str, path: Path = FILE) -
 
 @dataclass(frozen=True)
 class Judged:
-    """A conversion's quality and verdicts, to be compared with another's; `instructions` a window, None when not measured."""
+    """A conversion's quality and verdicts, to be compared with another's; `cost` as measured, None when it was not."""
 
     quality: Quality
     verdicts: tuple[Verdict, ...]
-    instructions: int | None
+    cost: Mapping[str, Any] | None
+
+    @property
+    def instructions(self) -> int | None:
+        """Executed instructions a window."""
+        return None if self.cost is None else self.cost["instructions_per_window"]
 
     @property
     def passed(self) -> bool:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nociband_convert import Converted
     from nociband_convert.gates import Judged, Verdict
+    from nociband_convert.graph import Graph
+    from nociband_convert.parity.bits import Compared
+    from nociband_convert.standalone import Standalone
 
 _TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "gcc")
 
@@ -37,6 +40,11 @@ class Stages:
             self.begin("")
             self._console.print(f"{sum(self.seconds.values()):6.1f} s  in all")
         self._status.stop()
+
+    def heading(self, text: str) -> None:
+        """A line above the stages that follow."""
+        self.begin("")
+        self._console.print(text)
 
     def begin(self, title: str) -> None:
         """The next stage; ends the one before."""
@@ -112,3 +120,72 @@ def _rows(made: Converted, judged: Judged) -> list[tuple[str, str]]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
+
+
+def judge_standalone(path: Path, graph: Graph, made: Standalone) -> dict[str, Any]:
+    """What is to be known of a .tflite in C: its operations, each beside LiteRT on random tensors, sizes, and flash on a
+    Cortex-M4F. What could not be measured here is None, with the reason in `not_judged`."""
+    from nociband_convert.parity import bits
+
+    reasons = []
+    alone: dict[int, Compared] = {}
+    whole = None
+    if shutil.which("gcc"):
+        whole = bits.compare_graph(path)
+        alone = bits.compare_operations(path)
+    else:
+        reasons.append("bits: no gcc")
+    flash = None
+    if shutil.which("arm-none-eabi-gcc"):
+        flash = flash_of(made)
+    else:
+        reasons.append("flash: no arm-none-eabi-gcc")
+    return {
+        "name": made.name, "scheme": graph.scheme, "macs": made.macs, "arena_bytes": made.arena_bytes,
+        "arena_bytes_in_use_at_most": made.live_bytes, "constant_bytes": made.constant_bytes, "flash_bytes": flash,
+        "parity": {"elements": whole and whole.elements, "mismatches": whole and whole.mismatches},
+        "operations": [{"kind": op.kind, "output": list(graph.tensors[op.outputs[0]].shape),
+                        "elements": alone[i].elements if i in alone else None,
+                        "mismatches": alone[i].mismatches if i in alone else None} for i, op in enumerate(graph.ops)],
+        "not_judged": reasons,
+    }
+
+
+def flash_of(made: Standalone) -> int:
+    """Bytes of flash that a standalone model takes on a Cortex-M4F at -O2: code, kernels, weights, tables."""
+    from nociband_tools.bench import image
+    from nociband_tools.bench.qemu import run
+    from nociband_tools.firmware import firmware_root
+
+    kernels = firmware_root() / "lib/nb_nn/src"
+    with TemporaryDirectory(prefix="nociband-convert-") as name:
+        _, source = made.write(Path(name))
+        elf = Path(name) / "model.elf"
+        run(["arm-none-eabi-gcc", *image.CPU, *image.FLAGS, "-O2", "-ffunction-sections", "-fdata-sections", f"-I{kernels}",
+             str(source), *map(str, sorted(kernels.glob("*.c"))), "-nostartfiles", "--specs=nano.specs",
+             f"-Wl,--gc-sections,-e,{made.name}_run", "-o", str(elf)])
+        sizes = {line.split()[0]: int(line.split()[1]) for line in run(["arm-none-eabi-size", "-A", "-d", str(elf)]).splitlines()
+                 if line.startswith(".")}
+    return sum(sizes.get(section, 0) for section in (".text", ".rodata", ".data", ".ARM.exidx"))
+
+
+def standalone_tables(graph: Graph, made: Standalone, figures: Mapping[str, Any]) -> list[Any]:
+    """Operations, and the sums."""
+    from rich.table import Table
+
+    operations = Table("", "operation", "output", "elements unlike LiteRT", title=f"{made.name}, {graph.scheme}")
+    for number, op in enumerate(figures["operations"]):
+        unlike = "-" if op["mismatches"] is None else f"{op['mismatches']} of {op['elements']:,}"
+        operations.add_row(str(number), op["kind"], " x ".join(map(str, op["output"])), unlike)
+    sums = Table(show_header=False)
+    whole = figures["parity"]
+    for title, text in (
+        ("multiply-accumulates a run", f"{made.macs:,}"),
+        ("RAM (arena; in use at the worst moment)", f"{made.arena_bytes:,} ({made.live_bytes:,}) bytes"),
+        ("weights and constants", f"{made.constant_bytes:,} bytes"),
+        ("flash, Cortex-M4F -O2", "-" if figures["flash_bytes"] is None else f"{figures['flash_bytes']:,} bytes"),
+        ("outputs unlike LiteRT", "-" if whole["mismatches"] is None else f"{whole['mismatches']} of {whole['elements']:,}"),
+        *(("not judged", reason) for reason in figures["not_judged"]),
+    ):
+        sums.add_row(title, text)
+    return [operations, sums]

@@ -156,7 +156,8 @@ def test_of_two_schemes_the_better_by_quality_at_equal_or_lower_cost(of_int16x8,
     judged = {}
     for scheme, (agreement, accuracy, instructions) in (("int16x8", of_int16x8), ("int8", of_int8)):
         made = _converted(agreement, accuracy, scheme)
-        judged[scheme] = gates.Judged(made.quality, tuple(made.judge()), instructions)
+        cost = instructions and {"instructions_per_window": instructions}
+        judged[scheme] = gates.Judged(made.quality, tuple(made.judge()), cost)
     got, words = gates.better(judged)
     assert got == chosen and why in words
 

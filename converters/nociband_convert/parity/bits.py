@@ -89,14 +89,15 @@ def compare_graph(path: Path, runs: int = RUNS, seed: int = 0) -> Compared:
     return _compare([(path.stem, _part(path.read_bytes()))], runs, seed)[0]
 
 
-def compare_operations(path: Path, runs: int = RUNS, seed: int = 0) -> list[Compared]:
-    """Each operation of a .tflite alone, on random inputs that use the whole range of its integers.
+def compare_operations(path: Path, runs: int = RUNS, seed: int = 0) -> dict[int, Compared]:
+    """Each operation of a .tflite alone, by its number, on random inputs that use the whole range of its integers.
 
     LiteRT's LSTM is left out: it has no kernel of its own, but is part of a branch (compare_model).
     """
     data = path.read_bytes()
-    alone = [(f"{op.kind} ({at})", _part(data, at)) for at, op in enumerate(tflite.read(path).ops) if op.kind not in _OWN_KERNEL]
-    return _compare(alone, runs, seed)
+    kinds = {at: op.kind for at, op in enumerate(tflite.read(path).ops) if op.kind not in _OWN_KERNEL}
+    alone = _compare([(f"{kind} ({at})", _part(data, at)) for at, kind in kinds.items()], runs, seed)
+    return dict(zip(kinds, alone, strict=True))
 
 
 def _part(data: bytes, number: int | None = None) -> bytes:

@@ -33,7 +33,8 @@ class Recall:
 
 @dataclass(frozen=True)
 class Quality:
-    """Shares of `windows` validation windows; errors in logits. `cell_peak`: largest |c| as a share of what int16 holds.
+    """Shares of `windows` validation windows; errors in logits. `cell_peak`: largest |c| as a share of what int16 holds,
+    empty for int8 (LiteRT's LSTM keeps its cells to itself; their scale is held to the floating-point range).
 
     `inputs` int16 (windows, 138, 6) and `logits` (windows, classes) are what the integer model was given and gave.
     """
@@ -87,7 +88,7 @@ def compare(trained: Trained, model: Model) -> Quality:
     with torch.no_grad():
         reference = trained.network(x[:, :, branch_slice("eda")], x[:, :, branch_slice("emg")]).numpy()
     integers = quantised(model, windows)
-    logits = np.stack([model.logits(w) for w in integers])
+    logits = model.logits_of(integers)
     error = np.abs((logits - float(model.manifest.output_zero_point)) * model.manifest.output_scale - reference)
     by_float, by_integer = reference.argmax(1), logits.argmax(1)
     return Quality(
@@ -109,7 +110,9 @@ def _recall(names: tuple[str, ...], labels: np.ndarray, by_float: np.ndarray, by
 
 
 def _cell_peaks(model: Model, integers: np.ndarray) -> dict[str, float]:
-    peaks = {}
+    peaks: dict[str, float] = {}
+    if model.manifest.scheme == "int8":
+        return peaks
     for branch in BRANCHES:
         largest = max(int(np.abs(model.states(branch, w)[1].astype(int)).max()) for w in integers)
         if largest >= _INT16_MAX:

@@ -56,7 +56,10 @@ def command(
     The gates are in nociband_convert/gates.toml: agreement with floating point, accuracy, cost on the band.
     """
     if source.suffix == ".tflite":
-        return _standalone(source, out, scheme, as_json, dry_run)
+        if scheme or packing:
+            raise typer.BadParameter("a .tflite file has been quantised: its scheme is the file's, its weights stay int8",
+                                     param_hint="--scheme" if scheme else "--packing")
+        return _standalone(source, out, as_json, dry_run)
     if (source / "manifest.json").is_file():
         return _again(source, out or source, scheme, packing, dry_run)
     _check_packages()
@@ -84,6 +87,8 @@ def _trained(source: Path, out: Path, schemes: list[str], packing: str, as_json:
     judged: dict[str, Judged] = {}
     with conversion.Stages(console) as stages:
         for scheme in schemes:
+            if len(schemes) > 1:
+                stages.heading(scheme)
             made[scheme], judged[scheme] = _convert(source, scheme, packing, stages)
     console.print(conversion.quality_table(made, judged))
     for scheme in schemes:
@@ -113,12 +118,13 @@ def _convert(source: Path, scheme: str, packing: str, stages: Any) -> tuple[Conv
     stages.begin("cost, on the emulated Cortex-M4F")
     cost = conversion.cost(made)
     verdicts = (*made.judge(), *gates.judge_cost(cost, made.packing))
-    return made, gates.Judged(made.quality, verdicts, None if isinstance(cost, str) else cost["instructions_per_window"])
+    return made, gates.Judged(made.quality, verdicts, None if isinstance(cost, str) else cost)
 
 
 def _figures(made: Converted, judged: Judged) -> dict[str, Any]:
     return {"name": made.name, "scheme": made.scheme, "packing": made.packing, "quality": made.quality.to_dict(),
             "gates": [v.to_dict() for v in judged.verdicts], "passed": judged.passed, "macs": made.macs,
+            "cost": None if judged.cost is None else {k: v for k, v in judged.cost.items() if k != "functions"},
             "constant_bytes": made.constant_bytes, "buffer_bytes": made.buffer_bytes,
             "files": {name: len(content) for name, content in made.files.items()}}
 
@@ -151,5 +157,30 @@ def _again(source: Path, out: Path, scheme: Scheme | None, packing: Packing | No
         typer.echo("nothing was written (--dry-run)")
 
 
-def _standalone(source: Path, out: Path | None, scheme: Scheme | None, as_json: Path | None, dry_run: bool) -> None:
-    raise NotImplementedError
+def _standalone(source: Path, out: Path | None, as_json: Path | None, dry_run: bool) -> None:
+    from rich.console import Console
+
+    from nociband_convert import standalone, tflite
+    from nociband_tools import conversion
+
+    graph = tflite.read(source)
+    made = standalone.generate(graph, source.stem)
+    figures = conversion.judge_standalone(source, graph, made)
+    console = Console()
+    for table in conversion.standalone_tables(graph, made, figures):
+        console.print(table)
+    folder = out or Path("build/c") / made.name
+    unlike = (figures["parity"]["mismatches"] or 0) + sum(op["mismatches"] or 0 for op in figures["operations"])
+    written = not unlike and not dry_run
+    if as_json:
+        _write_json(as_json, figures | {"written": str(folder) if written else None})
+    if unlike:
+        typer.echo("nociband: the C does not give LiteRT's bits, a fault of the generator or of nb_nn: report it with the .tflite. "
+                   "Nothing was written", err=True)
+        raise typer.Exit(1)
+    if dry_run:
+        typer.echo("nothing was written (--dry-run)")
+        return
+    header, c = made.write(folder)
+    typer.echo(f"written: {header}, {c}. They need firmware/lib/nb_nn/src:\n"
+               f"  gcc -std=c11 -O2 -I{folder} -Ifirmware/lib/nb_nn/src -c {c} firmware/lib/nb_nn/src/*.c")
