@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 UNIT_STEP = 2.0**-15
 CELL_LIMIT_MIN = 8.0     # below, tanh's table steps would not be whole multiples of the cell's
 GATE_STEP_MIN = 0.01041  # steps above this reach the end of LiteRT's sigmoid within 1,023 of them, of its tanh within 511
+LOGIT_MARGIN = 1.5       # logits beyond those of the calibration's few windows
 _WEIGHT_MAX = 127
 _MULTIPLIER_BITS = 15
 _ALIKE = ("REDUCE_MAX", "MEAN", "QUANTIZE", "CONCATENATION", "RESHAPE", "MUL")
@@ -77,13 +78,14 @@ def _weight_scales(weights: Sequence[np.ndarray], name: str) -> list[np.ndarray]
 
 def finish_head(path: Path, input_limit: float) -> bytes:
     """The head with its tensors named hs_eda, hs_emg, logits, all that is h, or h weighted, on h's scale, the attention
-    on the gates'.
+    on the gates'. Logits get room beyond what the calibration saw.
     """
     graph = tflite.read(path)
     h = input_step(input_limit)
     alike = {lstm.named(graph, n) for n in ("hs_eda", "hs_emg")}
-    names = {lstm.named(graph, n): n for n in ("hs_eda", "hs_emg")} | {next(iter(graph.outputs.values())): "logits"}
-    scales: dict[int, Sequence[float]] = dict.fromkeys(alike, (h,))
+    logits = next(iter(graph.outputs.values()))
+    names = {lstm.named(graph, n): n for n in ("hs_eda", "hs_emg")} | {logits: "logits"}
+    scales: dict[int, Sequence[float]] = {**dict.fromkeys(alike, (h,)), logits: (graph.tensors[logits].scale * LOGIT_MARGIN,)}
     constants: dict[int, np.ndarray] = {}
     for op in graph.ops:
         if not alike & set(op.inputs):
