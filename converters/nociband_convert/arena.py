@@ -6,8 +6,8 @@ work in place does, when its input is not needed afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nociband_convert.tflite import Graph
 
@@ -22,7 +22,8 @@ class Arena:
     """One array of the graph's activation type, aligned to 4 bytes: int16_t (scheme int16x8) or int8_t (int8).
 
     size: elements. offsets: first element, by tensor number. alias leads every tensor to the one that holds its values. bound:
-    elements that live at the same time at the worst moment, which no plan can go below.
+    elements that live at the same time at the worst moment, which no plan can go below. scratch: first element of what an
+    operation needs while it runs, by its place in the graph.
     """
 
     size: int
@@ -30,6 +31,7 @@ class Arena:
     alias: Mapping[int, int]
     bound: int
     item_bytes: int
+    scratch: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -50,8 +52,9 @@ class _Block:
         return self.born <= other.last and other.born <= self.last
 
 
-def plan(graph: Graph, in_place: Collection[str] = ()) -> Arena:
+def plan(graph: Graph, in_place: Collection[str] = (), scratch: Sequence[int] = ()) -> Arena:
     """A plan for `graph`. in_place: kinds of operations whose output may lie where one of their inputs does, element by element.
+    scratch: elements that each operation needs while it runs.
 
     Blocks are placed greedily at the lowest offset that is free while they live, in several orders; the smallest result is taken.
     """
@@ -59,11 +62,13 @@ def plan(graph: Graph, in_place: Collection[str] = ()) -> Arena:
     alias = _aliases(graph, frozenset(in_place))
     unit = ALIGN_BYTES // item
     blocks = _blocks(graph, alias, unit)
+    blocks += [_Block(-1 - at, -(-size // unit) * unit, at, at) for at, size in enumerate(scratch) if size]
     orders = (lambda b: (-b.size, b.born, b.tensor), lambda b: (b.born, -b.size, b.tensor),
               lambda b: (-b.size * (b.last - b.born + 1), b.tensor))
     best = min((_place(sorted(blocks, key=order)) for order in orders), key=lambda placed: placed[0])
     bound = max((sum(b.size for b in blocks if b.born <= at <= b.last) for at in range(len(graph.ops))), default=0)
-    return Arena(best[0], best[1], alias, bound, item)
+    return Arena(best[0], {t: at for t, at in best[1].items() if t >= 0}, alias, bound, item,
+                 {-1 - t: at for t, at in best[1].items() if t < 0})
 
 
 def _aliases(graph: Graph, in_place: frozenset[str]) -> dict[int, int]:

@@ -21,6 +21,7 @@ _WIDTH = 118
 _Writer = TypeVar("_Writer", bound="Callable[[GraphWriter, Op], None]")
 _WRITERS: dict[str, Callable[[GraphWriter, Op], None]] = {}
 _IN_PLACE: set[str] = set()
+_SCRATCH: dict[str, Callable[[Graph, Op], int]] = {}
 _RANGES = {"int8": (-128, 127), "int16": (-32768, 32767)}
 _CLAMPS: dict[int, tuple[float | None, float | None]] = {0: (None, None), 1: (0.0, None), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
 """By ActivationFunctionType: NONE, RELU, RELU_N1_TO_1, RELU6."""
@@ -43,12 +44,17 @@ def c_scale(scale: tuple[int, int]) -> str:
     return f"{{{scale[0]}, {scale[1]}}}"
 
 
-def writes(kind: str, in_place: bool = False) -> Callable[[_Writer], _Writer]:
-    """Marks the function that writes the operations of a kind. in_place: its kernel's output may be any of its inputs."""
+def writes(kind: str, in_place: bool = False, scratch: Callable[[Graph, Op], int] | None = None) -> Callable[[_Writer], _Writer]:
+    """Marks the function that writes the operations of a kind. in_place: its kernel's output may be any of its inputs.
+
+    scratch: how many elements the kernel needs while it runs; GraphWriter.scratch says where they are.
+    """
     def register(function: _Writer) -> _Writer:
         _WRITERS[kind] = function
         if in_place:
             _IN_PLACE.add(kind)
+        if scratch is not None:
+            _SCRATCH[kind] = scratch
         return function
     return register
 
@@ -80,18 +86,25 @@ class GraphWriter:
         self.scheme = graph.scheme
         self.dtype = "int8" if self.scheme == "int8" else "int16"
         self.element = f"{self.dtype}_t"
-        self.arena = plan(graph, _IN_PLACE)
+        self.arena = plan(graph, _IN_PLACE, [_SCRATCH[op.kind](graph, op) if op.kind in _SCRATCH else 0 for op in graph.ops])
         self.constants: list[str] = []
         self.calls: list[str] = []
         self.macs = 0
         self._signature = ", ".join(f"{'const ' if p in graph.inputs else ''}{self.element} *{p}" for p in parameters)
-        for op in graph.ops:
+        for self._number, op in enumerate(graph.ops):
             self._write(op)
 
-    def function(self) -> str:
+    @property
+    def prototype(self) -> str:
+        """The C function's type, name and parameters."""
+        return f"void {self.name}({self._signature})"
+
+    def function(self, storage: str = "static ") -> str:
         """The C function."""
-        body = "\n".join(f"    {call};" for call in self.calls)
-        return f"static void {self.name}({self._signature})\n{{\n{body}\n}}"
+        read = {t for op in self.graph.ops for t in op.inputs}
+        unused = [f"(void){name}" for name, number in self.graph.inputs.items() if number not in read]
+        body = "\n".join(f"    {call};" for call in (*unused, *self.calls))
+        return f"{storage}{self.prototype}\n{{\n{body}\n}}"
 
     def _write(self, op: Op) -> None:
         if op.kind not in _WRITERS:
@@ -115,6 +128,11 @@ class GraphWriter:
             raise ModelError(f"{self.graph.name}: {self.graph.tensors[home].name} is a constant where an activation belongs")
         return f"arena + {self.arena.offsets[home]}"
 
+    def scratch(self) -> str:
+        """The C expression that points to the scratch memory of the operation being written."""
+        offset = self.arena.scratch.get(self._number)
+        return "NULL" if offset is None else f"arena + {offset}"
+
     def constant(self, kind: str, suffix: str, values: Iterable[object]) -> str:
         """The name of a new constant array."""
         name = f"{self.name}_{len(self.calls)}_{suffix}"
@@ -125,6 +143,13 @@ class GraphWriter:
         """The address of a new nb_nn_scale_t."""
         name = f"{self.name}_{len(self.calls)}_scale"
         self.constants.append(f"static const nb_nn_scale_t {name} = {c_scale(scale)};")
+        return f"&{name}"
+
+    def struct(self, kind: str, suffix: str, **members: object) -> str:
+        """The address of a new constant of the struct `kind`."""
+        name = f"{self.name}_{len(self.calls)}_{suffix}"
+        lines = "\n".join(f"    .{member} = {value}," for member, value in members.items())
+        self.constants.append(f"static const {kind} {name} = {{\n{lines}\n}};")
         return f"&{name}"
 
     def require(self, op: Op, holds: bool, what: str) -> None:

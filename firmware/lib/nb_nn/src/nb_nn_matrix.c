@@ -1,5 +1,191 @@
-/* See nb_nn_matrix.h. */
+/* See nb_nn_matrix.h. With the DSP extension four products take two multiplications, and two outputs are computed at a time, so
+   that each activation is loaded and widened once for both; the loops for what is left over are the whole kernel elsewhere. */
 #include "nb_nn_matrix.h"
+
+#include <string.h>
+
+#include "nb_nn_layer.h"
+#include "nb_nn_simd.h"
+#include "nb_nn_window.h"
+
+/* --- matrix products: all outputs for one row of x --- */
+
+/* Two sums over n products more: x with w, and x with the weights `apart` from them. */
+static inline void dot2_s8(const int8_t *x, int32_t zero, const int8_t *w, uint32_t apart, uint32_t n, int32_t sum[2])
+{
+    const int8_t *v = w + apart;
+    int32_t a = sum[0];
+    int32_t b = sum[1];
+#if NB_NN_DSP
+    const uint32_t minus = nb_simd_pack(-zero, -zero);
+    for (; n >= 4; n -= 4, x += 4, w += 4, v += 4) {
+        const uint32_t even = nb_sxtab16(minus, nb_simd_load(x));
+        const uint32_t odd = nb_sxtab16_ror8(minus, nb_simd_load(x));
+        const uint32_t first = nb_simd_load(w);
+        const uint32_t second = nb_simd_load(v);
+        a = nb_smlad(odd, nb_sxtb16_ror8(first), nb_smlad(even, nb_sxtb16(first), a));
+        b = nb_smlad(odd, nb_sxtb16_ror8(second), nb_smlad(even, nb_sxtb16(second), b));
+    }
+#endif
+    for (; n > 0; n--) {
+        const int32_t value = *x++ - zero;
+        a += value * *w++;
+        b += value * *v++;
+    }
+    sum[0] = a;
+    sum[1] = b;
+}
+
+static inline void dot2_s16(const int16_t *x, const int8_t *w, uint32_t apart, uint32_t n, int32_t sum[2])
+{
+    const int8_t *v = w + apart;
+    int32_t a = sum[0];
+    int32_t b = sum[1];
+#if NB_NN_DSP
+    for (; n >= 4; n -= 4, x += 4, w += 4, v += 4) {
+        const uint32_t low = nb_simd_load(x);
+        const uint32_t high = nb_simd_load(x + 2);
+        const uint32_t even = nb_simd_pack((int32_t)low, (int32_t)high);
+        const uint32_t odd = nb_simd_pack_high(low, high);
+        const uint32_t first = nb_simd_load(w);
+        const uint32_t second = nb_simd_load(v);
+        a = nb_smlad(odd, nb_sxtb16_ror8(first), nb_smlad(even, nb_sxtb16(first), a));
+        b = nb_smlad(odd, nb_sxtb16_ror8(second), nb_smlad(even, nb_sxtb16(second), b));
+    }
+#endif
+    for (; n > 0; n--) {
+        const int32_t value = *x++;
+        a += value * *w++;
+        b += value * *v++;
+    }
+    sum[0] = a;
+    sum[1] = b;
+}
+
+/* All outputs for one row. An odd last output is computed beside itself. */
+typedef void products_t(const void *row, const nb_nn_layer_t *l, void *y);
+
+static inline void products_s8(const void *row, const nb_nn_layer_t *l, bool twice, int8_t *y)
+{
+    for (uint32_t o = 0; o < l->outputs; o += 2) {
+        const uint32_t next = o + 1 < l->outputs ? o + 1 : o;
+        int32_t sum[2] = {l->bias[o], l->bias[next]};
+        dot2_s8(row, l->x_zero, l->weights + o * l->products, (next - o) * l->products, l->products, sum);
+        y[o] = (int8_t)nb_nn_finish(l, o, sum[0], twice);
+        y[next] = (int8_t)nb_nn_finish(l, next, sum[1], twice);
+    }
+}
+
+static void products_s8_once(const void *row, const nb_nn_layer_t *l, void *y)
+{
+    products_s8(row, l, false, y);
+}
+
+static void products_s8_twice(const void *row, const nb_nn_layer_t *l, void *y)
+{
+    products_s8(row, l, true, y);
+}
+
+static void products_s16(const void *row, const nb_nn_layer_t *l, void *y)
+{
+    int16_t *out = y;
+    for (uint32_t o = 0; o < l->outputs; o += 2) {
+        const uint32_t next = o + 1 < l->outputs ? o + 1 : o;
+        int32_t sum[2] = {l->bias[o], l->bias[next]};
+        dot2_s16(row, l->weights + o * l->products, (next - o) * l->products, l->products, sum);
+        out[o] = (int16_t)nb_nn_finish(l, o, sum[0], false);
+        out[next] = (int16_t)nb_nn_finish(l, next, sum[1], false);
+    }
+}
+
+static void products_wide(const void *row, const nb_nn_layer_t *l, void *y)
+{
+    int16_t *out = y;
+    const int8_t *w = l->weights;
+    for (uint32_t o = 0; o < l->outputs; o++) {
+        const int16_t *x = row;
+        int64_t sum = l->wide_bias[o];
+        for (uint32_t n = l->products; n > 0; n--) {
+            sum += *x++ * *w++;
+        }
+        out[o] = nb_nn_finish_wide(l, o, sum);
+    }
+}
+
+void nb_nn_fully_connected_s8(const int8_t *x, uint32_t rows, const nb_nn_layer_t *layer, int8_t *y)
+{
+    for (; rows > 0; rows--, x += layer->products, y += layer->outputs) {
+        products_s8_once(x, layer, y);
+    }
+}
+
+void nb_nn_fully_connected_s16(const int16_t *x, uint32_t rows, const nb_nn_layer_t *layer, int16_t *y)
+{
+    for (; rows > 0; rows--, x += layer->products, y += layer->outputs) {
+        products_s16(x, layer, y);
+    }
+}
+
+void nb_nn_fully_connected_s16_wide(const int16_t *x, uint32_t rows, const nb_nn_layer_t *layer, int16_t *y)
+{
+    for (; rows > 0; rows--, x += layer->products, y += layer->outputs) {
+        products_wide(x, layer, y);
+    }
+}
+
+/* --- convolution --- */
+
+typedef struct {
+    products_t *products;
+    const nb_nn_layer_t *layer;
+    uint8_t *patch;
+    uint32_t bytes;
+} conv_t;
+
+static void conv_patch(const nb_nn_patch_t *p, const nb_nn_window_t *g, const void *what, void *y)
+{
+    const conv_t *conv = what;
+    const uint32_t tap = g->channels * conv->bytes;
+    const uint32_t row = g->kernel_width * tap;
+    if (p->rows == g->kernel_height && p->columns == g->kernel_width && (g->kernel_width == 1 || g->dilation_width == 1) &&
+        (g->kernel_height == 1 || (g->kernel_width == g->width && g->dilation_height == 1))) {
+        conv->products(p->x, conv->layer, y);
+        return;
+    }
+    memset(conv->patch, conv->layer->x_zero & 0xFF, g->kernel_height * row);
+    for (uint32_t r = 0; r < p->rows; r++) {
+        const uint8_t *from = p->x + r * g->dilation_height * g->width * tap;
+        uint8_t *to = conv->patch + (p->top + r) * row + p->left * tap;
+        if (g->dilation_width == 1) {
+            memcpy(to, from, p->columns * tap);
+            continue;
+        }
+        for (uint32_t c = 0; c < p->columns; c++) {
+            memcpy(to + c * tap, from + c * g->dilation_width * tap, tap);
+        }
+    }
+    conv->products(conv->patch, conv->layer, y);
+}
+
+void nb_nn_conv_s8(const int8_t *x, const nb_nn_window_t *window, const nb_nn_layer_t *layer, int8_t *patch, int8_t *y)
+{
+    const conv_t conv = {products_s8_twice, layer, (uint8_t *)patch, sizeof *x};
+    nb_nn_each_patch(x, sizeof *x, window, conv_patch, &conv, y);
+}
+
+void nb_nn_conv_s16(const int16_t *x, const nb_nn_window_t *window, const nb_nn_layer_t *layer, int16_t *patch, int16_t *y)
+{
+    const conv_t conv = {products_s16, layer, (uint8_t *)patch, sizeof *x};
+    nb_nn_each_patch(x, sizeof *x, window, conv_patch, &conv, y);
+}
+
+void nb_nn_conv_s16_wide(const int16_t *x, const nb_nn_window_t *window, const nb_nn_layer_t *layer, int16_t *patch, int16_t *y)
+{
+    const conv_t conv = {products_wide, layer, (uint8_t *)patch, sizeof *x};
+    nb_nn_each_patch(x, sizeof *x, window, conv_patch, &conv, y);
+}
+
+/* --- as models generated before have them --- */
 
 static int32_t dot(const int16_t *x, const int8_t *w, uint32_t n, int32_t sum)
 {
@@ -32,4 +218,3 @@ void nb_nn_conv(const int16_t *x, uint32_t frames, uint32_t channels, const int8
         }
     }
 }
-

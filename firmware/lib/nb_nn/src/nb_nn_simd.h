@@ -37,7 +37,7 @@ static inline int32_t nb_simd_low(uint32_t v)
 
 static inline int32_t nb_simd_high(uint32_t v)
 {
-    return (int16_t)(v >> 16);
+    return (int32_t)v >> 16;
 }
 
 /* PKHBT: low | high << 16. */
