@@ -199,14 +199,14 @@ class _File:
         if q.DetailsType() != 0:
             raise ModelError(f"{self.name}: {name} is quantised in a way of its own; quantise by tensor or by channel")
         scales = self._vector(q.ScaleAsNumpy()).astype(np.float32)
-        zero_points = self._numbers(q.ZeroPointAsNumpy()) or (0,) * len(scales)
+        zero_points = self._numbers(q.ZeroPointAsNumpy())
         if not np.isfinite(scales).all() or (scales <= 0).any():
             raise Damage(f"a scale of {name} is not a positive number")
         if len(zero_points) != len(scales):
             raise Damage(f"{name} has {len(scales)} scales and {len(zero_points)} zero points")
         axis = q.QuantizedDimension()
-        if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
-            raise Damage(f"{name} has {len(scales)} scales, which its shape {list(shape)} has no dimension {axis} for")
+        if not 0 <= axis < max(len(shape), 1) or (len(scales) > 1 and shape[axis:axis + 1] != (len(scales),)):
+            raise Damage(f"{name} has scales along dimension {axis}, {len(scales)} of them; its shape is {list(shape)}")
         return tuple(scales.astype(np.float64).tolist()), zero_points, axis
 
     def _stored(self, name: str, dtype: str, shape: tuple[int, ...], t: Any) -> np.ndarray | None:

@@ -18,6 +18,10 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nociband_convert.tflite import Graph
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "parity")]
@@ -32,19 +36,24 @@ FINDING_STATUS = 1
 
 
 class Target:
-    """What is fuzzed: called with the fuzzer's bytes. `counts` tells how far the files came."""
+    """What is fuzzed: called with the fuzzer's bytes. `counts` tells how far the files came. `path`: where each file is put."""
 
     def __init__(self, path: Path) -> None:
         import atheris
+
+        with atheris.instrument_imports(include=["nociband_convert"]):
+            from nociband_convert import lstm_int8, operations, standalone, tflite, to_c
+        from _s0 import graphs
         from _tflite_mutate import Maker
         from _tflite_seeds import seeds
 
-        with atheris.instrument_imports(include=["nociband_convert"]):
-            from nociband_convert import operations, tflite
         from nociband.errors import ModelError
 
-        self.maker, self.path, self.counts, self.slowest = Maker(seeds()), path, Counter[str](), 0.0
-        self._read, self._write, self._refused = tflite.read, operations.GraphWriter, ModelError
+        self._tflite, self._operations, self._standalone, self._to_c, self._lstm = tflite, operations, standalone, to_c, lstm_int8
+        self._refused, self.path, self.counts, self.slowest = ModelError, path, Counter[str](), 0.0
+        self._model = graphs(path.parent, 4, 3, seed=1)
+        parts = {f"model {name}": (path.parent / f"{name}.tflite").read_bytes() for name in ("eda", "head")}
+        self.maker = Maker({**seeds(), **parts})
 
     def __call__(self, data: bytes) -> None:
         content = self.maker.file(data)
@@ -64,15 +73,28 @@ class Target:
 
     def _outcome(self) -> str:
         try:
-            graph = self._read(self.path)
+            graph = self._tflite.read(self.path)
         except self._refused as e:
             assert self.path.stem in str(e), f"the file is not named: {e}"
             return "damaged" if "is damaged" in str(e) else "refused"
         try:
-            self._write("f", graph, [*graph.inputs, *graph.outputs]).function()
+            self._generate(graph)
         except self._refused:
             return "read"
         return "written"
+
+    def _generate(self, graph: Graph) -> None:
+        """Everything that makes C of a graph; which one depends on what it takes and gives."""
+        ends = {*graph.inputs, *graph.outputs}
+        if ends == {"x", "h", "c", "h_next", "c_next"}:
+            self._to_c.network({**self._model, "eda": graph})
+        elif ends == {"hs_eda", "hs_emg", "logits"}:
+            self._to_c.network({**self._model, "head": graph})
+        elif len(graph.ops) == 1 and graph.ops[0].kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+            self._lstm.emit("lstm", graph, "fast", stride="2")
+        else:
+            self._standalone.generate(graph, "fuzzed")
+        self._operations.GraphWriter("graph", graph, [*graph.inputs, *graph.outputs]).function()
 
     def report(self) -> None:
         counts = " ".join(f"{k}={v}" for k, v in self.counts.items())

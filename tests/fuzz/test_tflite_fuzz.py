@@ -31,9 +31,10 @@ def test_nothing_but_model_errors(tmp_path: Path, seed: int) -> None:
 def test_the_fuzzer_finds_what_is_there(tmp_path: Path) -> None:
     """A reader that raises anything else is reported, its input kept, and that input shows it again."""
     broken = tmp_path / "broken.py"
-    broken.write_text(FUZZER.read_text().replace(
-        "graph = self._read(self.path)", "graph = self._read(self.path)\n            {}[len(graph.ops) - 1 or 0]").replace(
-        "HERE = Path(__file__).resolve().parent", f"HERE = Path({str(FUZZER.parent)!r})"))
+    reads = "graph = self._tflite.read(self.path)"
+    text = FUZZER.read_text().replace("Path(__file__).resolve().parent", f"Path({str(FUZZER.parent)!r})")
+    assert reads in text
+    broken.write_text(text.replace(reads, f"{reads}\n            {{}}[len(graph.ops)]"))
     run = [sys.executable, str(broken), "--runs", "300", "--seconds", "0", "--findings", str(tmp_path / "found")]
     done = subprocess.run(run, capture_output=True, text=True, timeout=250)
     assert done.returncode == 1 and "KeyError" in done.stdout and "FOUND" in done.stdout
