@@ -65,7 +65,8 @@ def build_arm(text: str, packing: str, into: Path, traced: bool = False) -> Imag
     require("arm-none-eabi-gcc")
     into.mkdir(parents=True, exist_ok=True)
     (into / "model.c").write_text(text)
-    sections = ("-ffunction-sections", "-fdata-sections")
+    # As the band's build has them; -g costs nothing on the band, and tells what was inlined into what.
+    sections = ("-ffunction-sections", "-fdata-sections", "-g")
     # The harness must not call the C library, so that what is linked from it is the model's.
     own = [harness() / "main.c", harness() / "trace.c"]
     kernels = [into / "model.c", *_kernels()]

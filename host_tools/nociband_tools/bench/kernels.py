@@ -15,6 +15,7 @@ import numpy as np
 
 from nociband_tools.bench import cycles, image, qemu, shapes, windows
 
+ENTRY = "nb_model_run"
 WORK = 0x21000000           # as in firmware/bench/harness/main.c
 RESULT = np.dtype([("logits", "<i2", 8), ("states", "<u4")])
 
@@ -38,7 +39,7 @@ def figures(built: image.Image, macs: int, window: np.ndarray) -> dict[str, Any]
     spent = {refill: cycles.model(counts, program, refill) for refill in (1, cycles.REFILL, 3)}
     instructions = sum(own.values())
     stack, _ = results(work, 1)
-    by_cycles = built.by_function(spent[cycles.REFILL])
+    by_cycles = built.by_function(spent[cycles.REFILL], ENTRY)
     return {
         "instructions_per_window": instructions,
         "instructions_per_mac": round(instructions / macs, 3),
@@ -46,7 +47,7 @@ def figures(built: image.Image, macs: int, window: np.ndarray) -> dict[str, Any]
         "modelled_cycles_range": [sum(spent[1].values()), sum(spent[3].values())],
         "flash_bytes": built.flash, "text_bytes": built.text, "rodata_bytes": built.rodata,
         "ram_bytes": built.data + built.bss + stack, "static_ram_bytes": built.data + built.bss, "stack_bytes": stack,
-        "functions": {name: {"instructions": n, "cycles": by_cycles[name]} for name, n in built.by_function(own).items()},
+        "functions": {name: {"instructions": n, "cycles": by_cycles[name]} for name, n in built.by_function(own, ENTRY).items()},
     }
 
 

@@ -7,7 +7,6 @@ The C runs on this machine and on the emulated Cortex-M4F. Compared are all eigh
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -16,14 +15,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from nociband.inference import BRANCHES, GRAPHS, Model
-from nociband_tools.bench import image, qemu
+from nociband.manifest import Manifest
+from nociband_tools.bench import image, qemu, shapes
 from nociband_tools.bench.kernels import RESULT, load, results
-from nociband_tools.firmware import firmware_root
+from nociband_tools.bench.windows import kept, save
 
 TARGETS = ("native", "qemu")
 OUTPUTS = 8         # NB_MODEL_OUTPUTS_MAX
@@ -59,22 +59,40 @@ class Outcome:
 
 def expected(folder: Path, windows: np.ndarray, progress: Progress = lambda done, of: None) -> np.ndarray:
     """What LiteRT gives for int16 windows (n, 138, 6): RESULT (n,). Read from build/parity when it has been computed before."""
-    digest = hashlib.sha256(version("ai-edge-litert").encode() + windows.tobytes())
-    for name in GRAPHS:
-        digest.update((folder / f"{name}.tflite").read_bytes())
-    kept = firmware_root().parent / "build" / "parity" / f"{digest.hexdigest()[:24]}.npy"
-    if kept.is_file():
+    graphs = [(folder / f"{name}.tflite").read_bytes() for name in GRAPHS]
+    file = kept("litert", version("ai-edge-litert").encode(), windows.tobytes(), *graphs)
+    if file.is_file():
         progress(len(windows), len(windows))
-        return np.load(kept)
+        return np.load(file)
     found = np.zeros(len(windows), RESULT)
     chunks = [slice(at, at + _CHUNK) for at in range(0, len(windows), _CHUNK)]
     with ProcessPoolExecutor(max(1, len(os.sched_getaffinity(0))), initializer=_load, initargs=(folder,)) as pool:
         for part, result in zip(chunks, pool.map(_reference, (windows[c] for c in chunks)), strict=True):
             found[part] = result
             progress(min(part.stop, len(windows)), len(windows))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    np.save(kept, found)
+    save(file, found)
     return found
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What nociband.inference reads of a manifest, for graphs that come without one (the fixed shapes)."""
+
+    name: str
+    scheme: str
+    classes: range
+    raw: dict[str, Any]
+
+
+def model_of(folder: Path) -> Model:
+    """The reference of the graphs in a folder. Raises ModelError or SpecError when they do not belong together."""
+    if (folder / "manifest.json").is_file():
+        return Model.load(folder)
+    read = shapes.graphs(folder)
+    head = read["head"]
+    hidden = {b: {"hidden": head.tensors[head.inputs[f"hs_{b}"]].shape[-1]} for b in BRANCHES}
+    sizes = _Sizes(folder.name, head.scheme, range(head.tensors[head.outputs["logits"]].size), {"branches": hidden})
+    return Model(cast(Manifest, sizes), {name: (folder / f"{name}.tflite").read_bytes() for name in GRAPHS})
 
 
 _model: Model | None = None     # of a worker process
@@ -82,16 +100,16 @@ _model: Model | None = None     # of a worker process
 
 def _load(folder: Path) -> None:
     global _model
-    _model = Model.load(folder)
+    _model = model_of(folder)
 
 
 def _reference(windows: np.ndarray) -> np.ndarray:
     assert _model is not None
     found = np.zeros(len(windows), RESULT)
-    for row, x in zip(found, windows, strict=True):
-        logits = _model.logits(x)
-        row["logits"][:len(logits)] = logits
-        row["states"] = state_hash([_model.states(b, x)[0] for b in BRANCHES])
+    logits = _model.logits_of(windows)
+    found["logits"][:, :logits.shape[1]] = logits
+    hidden = [_model.hidden(b, windows) for b in BRANCHES]
+    found["states"] = [state_hash([hs[i] for hs in hidden]) for i in range(len(windows))]
     return found
 
 
@@ -102,7 +120,7 @@ def state_hash(states: list[np.ndarray]) -> int:
     return int((values.astype(np.uint32) * powers).sum(dtype=np.uint32))
 
 
-def native(text: str, windows: np.ndarray) -> np.ndarray:
+def native(text: str, windows: np.ndarray, progress: Progress = lambda done, of: None) -> np.ndarray:
     """What generated C gives on this machine: RESULT (n,)."""
     with TemporaryDirectory(prefix="nociband-parity-") as name:
         library = ctypes.CDLL(str(image.build_native(text, Path(name))))
@@ -114,6 +132,8 @@ def native(text: str, windows: np.ndarray) -> np.ndarray:
             library.trace_begin()
             library.nb_model_run(ctypes.c_void_p(x[i].ctypes.data), ctypes.c_void_p(logits.ctypes.data))
             found[i] = logits, library.trace_end()
+            if i % _CHUNK == 0:
+                progress(i, len(windows))
     return found
 
 

@@ -58,17 +58,32 @@ class Program:
         ends = [*first[1:], 1 << 32]
         return tuple(Function(rows[a][1], a, a + rows[a][0] if rows[a][0] else end) for a, end in zip(first, ends, strict=True))
 
-    def by_function(self, values: Mapping[int, int]) -> dict[str, int]:
-        """Sums of values by address, "?" for what belongs to no function; the largest first, then by name."""
-        sums: dict[str, int] = {}
+    def by_function(self, values: Mapping[int, int], apart: str = "") -> dict[str, int]:
+        """Sums of values by address, "?" for what belongs to no function; the largest first, then by name.
+
+        apart: what the compiler put into this function instead of calling it goes by its own name (needs -g).
+        """
+        names = {}
         functions = iter(self.functions)
         here: Function | None = next(functions, None)
-        for address, value in sorted(values.items()):
+        for address in sorted(values):
             while here is not None and address >= here.behind:
                 here = next(functions, None)
-            name = here.name if here is not None and address >= here.first else "?"
-            sums[name] = sums.get(name, 0) + value
+            names[address] = here.name if here is not None and address >= here.first else "?"
+        names |= self._inlined([address for address, name in names.items() if name == apart])
+        sums: dict[str, int] = {}
+        for address, value in values.items():
+            sums[names[address]] = sums.get(names[address], 0) + value
         return dict(sorted(sums.items(), key=lambda kv: (-kv[1], kv[0])))
+
+    def _inlined(self, addresses: Sequence[int]) -> dict[int, str]:
+        """Of addresses in one function: which function, called there in the source, they come from."""
+        if not addresses:
+            return {}
+        text = run(["arm-none-eabi-addr2line", "-f", "-i", "-a", "-e", str(self.elf), *map(hex, addresses)])
+        blocks = re.split(r"^0x([0-9a-f]+)\n", text, flags=re.M)[1:]
+        chains = {int(a, 16): block.splitlines()[::2] for a, block in zip(blocks[::2], blocks[1::2], strict=True)}
+        return {address: chain[-2] for address, chain in chains.items() if len(chain) > 1}
 
 
 def require(*tools: str) -> None:

@@ -5,7 +5,10 @@ All are int16 (n, 138, 6), scaled for an int16x8 model; `for_scheme` gives those
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 
@@ -45,14 +48,11 @@ def real_windows(n: int, scales: Sequence[tuple[int, int]]) -> np.ndarray:
     Front end, DSP, baseline and `scales` (a manifest's (mult, shift)) are the band's. Raises DataError when the recordings are
     not here, ModelError when they have fewer windows.
     """
-    from nociband.dsp import features_of
-    from nociband.signals import fmov, to_counts
     from nociband.windows import model_inputs, prediction_ends
 
     if n == 0:
         return np.zeros((0, FRAMES, INPUTS), np.int16)
-    fronts = [to_counts(recording, seed=0) for recording in fmov.load()]
-    frames = features_of([(f.emg, f.eda) for f in fronts])
+    frames = _frames_of_people()
     ends = [prediction_ends(len(f)) for f in frames]
     there = sum(map(len, ends))
     if n > there:
@@ -61,6 +61,36 @@ def real_windows(n: int, scales: Sequence[tuple[int, int]]) -> np.ndarray:
     starts = np.cumsum([0, *map(len, ends)])
     return np.concatenate([model_inputs(f, e[picked[(picked >= s) & (picked < s + len(e))] - s], scales)
                            for f, e, s in zip(frames, ends, starts[:-1], strict=True)])
+
+
+def _frames_of_people() -> list[np.ndarray]:
+    """Feature frames (frames, 6) int16 of every recording of FMOV; computing them takes a while, so they are kept."""
+    from nociband.dsp import features_of
+    from nociband.signals import fmov, to_counts
+
+    recordings = fmov.load()
+    file = kept("fmov", SPEC.hash.encode(), *(r.subject.encode() for r in recordings))
+    if not file.is_file():
+        frames = features_of([(f.emg, f.eda) for f in (to_counts(r, seed=0) for r in recordings)])
+        save(file, np.concatenate([np.column_stack([np.full(len(f), i, np.int16), f]) for i, f in enumerate(frames)]))
+    rows = np.load(file)
+    return [rows[rows[:, 0] == i, 1:] for i in range(len(recordings))]
+
+
+def kept(what: str, *parts: bytes) -> Path:
+    """A file under build/parity for something computed from `parts`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return firmware_root().parent / "build" / "parity" / f"{what}-{digest.hexdigest()[:24]}.npy"
+
+
+def save(file: Path, values: np.ndarray) -> None:
+    """Write it whole or not at all: another process may be looking."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=file.parent, suffix=".npy", delete=False) as temporary:
+        np.save(temporary, values)
+    Path(temporary.name).replace(file)
 
 
 def for_scheme(windows: np.ndarray, scheme: str) -> np.ndarray:
