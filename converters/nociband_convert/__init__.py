@@ -54,14 +54,10 @@ class Converted:
 
         return [*gates.judge_quality(self.quality, self.scheme), gates.judge_bits(self.bits)]
 
-    def write(self, out: Path, only_c: bool = False) -> None:
-        """Write the files, or the C alone, into the folder `out`, which is made when it is not there."""
-        _write({SOURCE_NAME: self.files[SOURCE_NAME]} if only_c else self.files, out)
-
 
 def convert(source: Path, scheme: Scheme = "int16x8", packing: Packing = "fast",
             stage: Callable[[str], None] = lambda title: None) -> Converted:
-    """Convert `source` (build/models/NAME). Nothing is written: judge the result, then call its `write`.
+    """Convert `source` (build/models/NAME). Nothing is written: `judge` the result, then `write` its files.
 
     stage: told the title of each stage as it begins. Raises ModelError or SpecError for anything that cannot be converted.
     """
@@ -136,12 +132,12 @@ def _quality(trained: Trained, data: bytes, files: Mapping[str, bytes]) -> Quali
     return quality.compare(trained, Model(Manifest.from_json(data), {Path(name).stem: c for name, c in files.items()}))
 
 
-def regenerate(source: Path, out: Path | None, packing: Packing | None = None) -> dict[str, bytes]:
+def regenerate(source: Path, packing: Packing | None = None) -> dict[str, bytes]:
     """From a converted model folder, the same model for this version: specification hash and C made anew, .tflite kept.
 
     For when the generator, the kernels' interface or the wording of the specification changed, not the model. `packing`: as the
-    folder's C has it when None. Returns what was written into `out` (nothing is into None). Raises ModelError or SpecError when
-    the folder or the specification no longer fits the model.
+    folder's C has it when None. Returns the files by name; nothing is written. Raises ModelError or SpecError when the folder or
+    the specification no longer fits the model.
     """
     import json
 
@@ -164,8 +160,6 @@ def regenerate(source: Path, out: Path | None, packing: Packing | None = None) -
     written = {**{f"{name}.tflite": (source / f"{name}.tflite").read_bytes() for name in GRAPHS}, "manifest.json": data,
                SOURCE_NAME: generated.text.encode()}
     Model(checked, {name: written[f"{name}.tflite"] for name in GRAPHS})
-    if out is not None:
-        _write(written, out)
     return written
 
 
@@ -178,10 +172,15 @@ def packing_of(path: Path) -> Packing:
     return "small" if "/* packing: small */" in opening else "fast"
 
 
-def _write(files: Mapping[str, bytes], out: Path) -> None:
-    """All files or none: each is written beside its place first."""
+def write(files: Mapping[str, bytes], out: Path, only_c: bool = False) -> dict[str, bytes]:
+    """Write files by name, or the C among them alone, into the folder `out`, which is made if need be; what was written.
+
+    Each is written beside its place first, so that a full disk leaves what was there.
+    """
+    chosen = {name: content for name, content in files.items() if name == SOURCE_NAME or not only_c}
     out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
+    for name, content in chosen.items():
         (out / f".{name}.part").write_bytes(content)
-    for name in files:
+    for name in chosen:
         (out / f".{name}.part").replace(out / name)
+    return chosen

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from _nn import MODELS, NativeModel, random_windows
+from _nn import MODELS, random_windows
 from _trained import write
 from click.testing import Result
 from typer.testing import CliRunner
@@ -20,7 +20,7 @@ from nociband.errors import ModelError, SpecError
 from nociband.inference import Model
 from nociband.spec import SPEC
 from nociband.windows import BASELINE_Q, WindowTwin
-from nociband_convert import Scheme, calibration, gates, regenerate, source, to_onnx, to_tflite
+from nociband_convert import Scheme, calibration, gates, manifest, regenerate, source, to_onnx, to_tflite
 from nociband_convert.parity import bits, quality
 from nociband_tools.cli import build_app
 
@@ -33,31 +33,54 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("convert") / "made")
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained long enough to be worth converting."""
+    return write(tmp_path_factory.mktemp("good") / "made", epochs=30)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
-    made = write(tmp_path / "made", epochs=30)
-    done = CliRunner().invoke(build_app(), ["convert", str(made), "--out", str(tmp_path / "one"), "--json", str(tmp_path / "j")])
+@pytest.mark.parametrize("scheme", nociband_convert.SCHEMES)
+def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(good: Path, tmp_path: Path, scheme: Scheme) -> None:
+    options = ["--scheme", scheme, "--out", str(tmp_path / "one"), "--json", str(tmp_path / "figures.json")]
+    done = CliRunner().invoke(build_app(), ["convert", str(good), *options])
     assert done.exit_code == 0, done.output
     assert "same class as in floating point" in done.output and "multiply-accumulates" in done.output
     assert {p.name for p in (tmp_path / "one").iterdir()} == FILES
-    again = nociband_convert.convert(made)
-    assert all(v.passed for v in again.judge()) and again.quality.logit_error_mean < 0.1
+    again = nociband_convert.convert(good, scheme)
+    assert all(v.passed for v in again.judge()) and again.quality.logit_error_mean < {"int16x8": 0.1, "int8": 1.0}[scheme]
     for name, content in again.files.items():
         assert (tmp_path / "one" / name).read_bytes() == content, name
-    figures = json.loads((tmp_path / "j").read_text())
-    assert figures["written"] == str(tmp_path / "one") and figures["schemes"]["int16x8"]["quality"] == again.quality.to_dict()
-    model, native = Model.load(tmp_path / "one"), NativeModel(tmp_path / "one/nb_model_data.c", tmp_path)
-    assert model.manifest.raw["conversion"] == again.quality.to_dict()
-    for x in random_windows(20, seed=6):
-        assert native.logits(x)[:3].tolist() == model.logits(x).tolist()
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["written"] == str(tmp_path / "one") and figures["schemes"][scheme]["quality"] == again.quality.to_dict()
+    model = Model.load(tmp_path / "one")
+    assert model.manifest.scheme == scheme and model.manifest.raw["conversion"] == again.quality.to_dict()
+    x = random_windows(20, seed=6)
+    native = bits.run_model((tmp_path / "one/nb_model_data.c").read_text(), x)[:, :3]
+    assert np.array_equal(native, model.logits_of(x))
+
+
+@pytest.mark.slow
+def test_both_packings_of_a_converted_folder_compute_the_same(good: Path, tmp_path: Path) -> None:
+    made = nociband_convert.convert(good, packing="small")
+    nociband_convert.write(made.files, tmp_path)
+    assert nociband_convert.packing_of(tmp_path / "nb_model_data.c") == "small"
+    assert regenerate(tmp_path) == made.files
+    options = ["--packing", "fast", "--to", "c", "--out", str(tmp_path / "f")]
+    done = CliRunner().invoke(build_app(), ["convert", str(tmp_path), *options])
+    assert done.exit_code == 0 and [p.name for p in (tmp_path / "f").iterdir()] == ["nb_model_data.c"]
+    fast = (tmp_path / "f/nb_model_data.c").read_text()
+    assert nociband_convert.packing_of(tmp_path / "f/nb_model_data.c") == "fast"
+    x = random_windows(20, seed=6)
+    assert np.array_equal(bits.run_model(fast, x), bits.run_model(made.files["nb_model_data.c"].decode(), x))
 
 
 @BY_NAME
-def test_committed_models_are_what_the_generator_makes_of_their_tflite_files(folder: Path, tmp_path: Path) -> None:
-    regenerate(folder, tmp_path / "again")
+def test_committed_models_are_what_the_generator_makes_of_their_tflite_files(folder: Path) -> None:
+    again = regenerate(folder)
     for name in FILES:
-        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), f"run `nociband convert {folder}`"
+        assert again[name] == (folder / name).read_bytes(), f"run `nociband convert {folder}`"
 
 
 def test_a_folder_made_for_another_specification_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -80,9 +103,11 @@ def test_a_folder_made_for_another_specification_is_brought_up_to_date(tmp_path:
 def test_a_folder_that_does_not_hold_together_is_not_made_anew(tmp_path: Path, change, error) -> None:
     folder = Path(shutil.copytree(MODELS[0], tmp_path / "model"))
     change(folder)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
     with pytest.raises(error):
-        regenerate(folder, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        regenerate(folder)
+    assert CliRunner().invoke(build_app(), ["convert", str(folder)]).exit_code == 1
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
 def _converted(agreement: float, accuracy: float, scheme: Scheme = "int16x8", unlike: int = 0) -> nociband_convert.Converted:
@@ -241,11 +266,18 @@ def test_onnx2tf_failing_is_told_in_a_line(made: Path, tmp_path: Path, monkeypat
         to_tflite.convert(path, calibration.calibrate(trained).inputs["eda"], tmp_path)
 
 
-def test_a_cell_scale_that_ends_before_the_floating_point_range_is_refused() -> None:
-    from nociband_convert import tflite
+@pytest.mark.parametrize("scheme", nociband_convert.SCHEMES)
+def test_a_cell_scale_that_ends_before_the_floating_point_range_is_refused(tmp_path: Path, scheme: str) -> None:
+    from nociband_convert import lstm_graph, tflite
 
-    graphs = {"eda": tflite.read(MODELS[0] / "eda.tflite")}
-    reach = graphs["eda"].tensors[graphs["eda"].inputs["c"]].scale * 32767
+    path = MODELS[0] / "eda.tflite"
+    if scheme == "int8":
+        path = tmp_path / "eda.tflite"
+        weights = lstm_graph.LstmWeights(np.ones((4, 8, 2)), np.ones((4, 8, 8)), np.ones((4, 8)))
+        path.write_bytes(lstm_graph.build("eda", weights, 0.1, 1 / 128, -12, 138))
+    graphs = {"eda": tflite.read(path)}
+    reach = manifest.cell(graphs["eda"]).scale * 32767
+    assert scheme == "int16x8" or abs(reach - 8) < 0.001
     to_tflite.check_cells(graphs, {"eda": reach * 0.999})
     with pytest.raises(ModelError, match="cell state's scale ends at"):
         to_tflite.check_cells(graphs, {"eda": reach * 1.001})

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,7 +23,7 @@ from nociband.spec import SPEC
 from nociband_convert import tflite
 from nociband_convert.operations import GraphWriter
 
-FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared")
+FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC")
 RUNS = 16
 _FIRMWARE = Path(__file__).resolve().parents[3] / "firmware"
 _LIBS = ("nb_spec", "nb_window", "nb_dsp", "nb_nn", "nb_model")
@@ -51,13 +52,26 @@ def compile_c(text: str, into: Path) -> ctypes.CDLL:
         raise EnvironmentProblem("gcc is not installed: sudo apt-get install gcc libc6-dev")
     source, target = into / "generated.c", into / "generated.so"
     source.write_text(text, "utf-8")
-    includes = [f"-I{firmware() / 'lib' / lib / 'src'}" for lib in _LIBS]
-    kernels = sorted((firmware() / "lib/nb_nn/src").glob("*.c"))
-    done = subprocess.run(["gcc", *FLAGS, *includes, str(source), *map(str, kernels), "-o", str(target)], capture_output=True,
-                          text=True, check=False)
-    if done.returncode:
-        raise EnvironmentProblem(f"gcc does not compile the generated C: {done.stderr.strip()[:600]}")
+    _gcc("the generated C", "-shared", str(source), *_kernels()[1], "-o", str(target))
     return ctypes.CDLL(str(target))
+
+
+@cache
+def _kernels() -> tuple[TemporaryDirectory[str], list[str]]:
+    """nb_nn as objects, compiled once a process, and the folder that keeps them until it ends."""
+    folder = TemporaryDirectory(prefix="nociband-bits-")
+    objects = []
+    for source in sorted((firmware() / "lib/nb_nn/src").glob("*.c")):
+        objects.append(f"{folder.name}/{source.stem}.o")
+        _gcc("nb_nn", "-c", str(source), "-o", objects[-1])
+    return folder, objects
+
+
+def _gcc(what: str, *arguments: str) -> None:
+    includes = [f"-I{firmware() / 'lib' / lib / 'src'}" for lib in _LIBS]
+    done = subprocess.run(["gcc", *FLAGS, *includes, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EnvironmentProblem(f"gcc does not compile {what}: {done.stderr.strip()[:600]}")
 
 
 def run_model(text: str, windows: np.ndarray) -> np.ndarray:

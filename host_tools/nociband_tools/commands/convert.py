@@ -61,7 +61,10 @@ def command(
                                      param_hint="--scheme" if scheme else "--packing")
         return _standalone(source, out, as_json, dry_run)
     if (source / "manifest.json").is_file():
-        return _again(source, out or source, scheme, packing, dry_run)
+        if scheme is not None:
+            raise typer.BadParameter(f"{source} has been converted and keeps its scheme; to convert it to another give the "
+                                     "trained folder (build/models/NAME)", param_hint="--scheme")
+        return _again(source, out or source, packing.value if packing else None, as_json, dry_run, to)
     _check_packages()
     schemes = ["int16x8", "int8"] if scheme is Scheme.BEST else [(scheme or Scheme.INT16X8).value]
     _trained(source, out or Path("firmware/models") / source.resolve().name, schemes, (packing or Packing.FAST).value, as_json,
@@ -79,7 +82,7 @@ def _check_packages() -> None:
 def _trained(source: Path, out: Path, schemes: list[str], packing: str, as_json: Path | None, dry_run: bool, to: Target) -> None:
     from rich.console import Console
 
-    from nociband_convert import gates
+    from nociband_convert import gates, write
     from nociband_tools import conversion
 
     console = Console()
@@ -106,7 +109,7 @@ def _trained(source: Path, out: Path, schemes: list[str], packing: str, as_json:
     if dry_run:
         typer.echo("nothing was written (--dry-run)")
         return
-    made[chosen].write(out, only_c=to is Target.C)
+    write(made[chosen].files, out, only_c=to is Target.C)
     typer.echo(f"written to {out}")
 
 
@@ -144,15 +147,15 @@ def _say_what_failed(judged: dict[str, Judged]) -> None:
     typer.echo("nociband: nothing was written", err=True)
 
 
-def _again(source: Path, out: Path, scheme: Scheme | None, packing: Packing | None, dry_run: bool) -> None:
-    from nociband_convert import regenerate
+def _again(source: Path, out: Path, packing: Any, as_json: Path | None, dry_run: bool, to: Target) -> None:
+    from nociband_convert import regenerate, write
 
-    if scheme is not None:
-        raise typer.BadParameter(f"{source} has been converted and keeps its scheme; to convert it to another give the trained "
-                                 "folder (build/models/NAME)", param_hint="--scheme")
-    made = regenerate(source, None if dry_run else out, packing.value if packing else None)
-    for name, content in made.items():
+    files = regenerate(source, packing)
+    written = {} if dry_run else write(files, out, only_c=to is Target.C)
+    for name, content in written.items():
         typer.echo(f"{out / name}: {len(content):,} bytes")
+    if as_json:
+        _write_json(as_json, {"written": str(out) if written else None, "files": {n: len(c) for n, c in files.items()}})
     if dry_run:
         typer.echo("nothing was written (--dry-run)")
 
@@ -175,8 +178,8 @@ def _standalone(source: Path, out: Path | None, as_json: Path | None, dry_run: b
     if as_json:
         _write_json(as_json, figures | {"written": str(folder) if written else None})
     if unlike:
-        typer.echo("nociband: the C does not give LiteRT's bits, a fault of the generator or of nb_nn: report it with the .tflite. "
-                   "Nothing was written", err=True)
+        typer.echo("nociband: the C does not give LiteRT's bits, a fault of the generator or of nb_nn: report it with the "
+                   ".tflite. Nothing was written", err=True)
         raise typer.Exit(1)
     if dry_run:
         typer.echo("nothing was written (--dry-run)")
