@@ -104,6 +104,8 @@ def _layers(step: LstmStep, x: float, gate: float) -> tuple[np.ndarray, np.ndarr
     whole = np.array([[m << (shift - s) if shift >= s else m >> (s - shift) for m, s in row] for row in factors], np.int64)
     if whole.max() >= 1 << 15 or not 17 <= shift <= 47:
         raise _unfit(step, "the weights' scales are not whole multiples of one power of two below 2^15")
+    if not (whole % 2).all() or whole.min() <= 2 * SIGMOID_REACH:
+        raise _unfit(step, "a gate's sum can lie half way between two steps, where LiteRT and the kernel round apart")
     return *stacked, whole, shift - 16
 
 

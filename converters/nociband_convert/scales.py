@@ -26,6 +26,7 @@ UNIT_STEP = 2.0**-15
 CELL_LIMIT_MIN = 8.0     # below, tanh's table steps would not be whole multiples of the cell's
 GATE_STEP_MIN = 0.01041  # steps above this reach the end of LiteRT's sigmoid within 1,023 of them, of its tanh within 511
 LOGIT_MARGIN = 1.5       # logits beyond those of the calibration's few windows
+MULTIPLIER_MIN = 2051    # odd, and half of it is beyond a sigmoid's table
 _WEIGHT_MAX = 127
 _MULTIPLIER_BITS = 15
 _ALIKE = ("REDUCE_MAX", "MEAN", "QUANTIZE", "CONCATENATION", "RESHAPE", "MUL")
@@ -67,12 +68,16 @@ def finish_step(path: Path, network: LstmStep, cell_limit: float, input_limit: f
 
 
 def _weight_scales(weights: Sequence[np.ndarray], name: str) -> list[np.ndarray]:
-    """Scales a unit, whole multiples (below 2^15) of one power of two for all four gates."""
+    """Scales a unit, multiples (odd, from MULTIPLIER_MIN to 2^15) of one power of two for all four gates.
+
+    LiteRT rounds halves away from zero, the kernel half up. With an odd multiplier m a gate is half way between two steps at odd
+    multiples of m / 2 alone, where it is beyond its table, and so clamped, when m is large enough.
+    """
     largest = np.stack([np.abs(w).max(1) for w in weights]).astype(float) / _WEIGHT_MAX
     if not largest.max() > 0:
         raise ModelError(f"{name}: every weight is 0; train the model again")
     unit = 2.0 ** (np.floor(np.log2(largest.max())) + 1 - _MULTIPLIER_BITS)
-    whole = np.maximum(np.ceil(largest / unit), 1)
+    whole = np.maximum(np.ceil(largest / unit).astype(np.int64) | 1, MULTIPLIER_MIN)
     return list(np.minimum(whole, 2**_MULTIPLIER_BITS - 1) * unit)
 
 

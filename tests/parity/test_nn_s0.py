@@ -66,6 +66,19 @@ def test_a_step(tmp_path_factory: pytest.TempPathFactory, inputs: int, units: in
             assert np.array_equal(after[:units], expected[t][0][0]) and np.array_equal(after[units:2 * units], expected[t][1][0])
 
 
+def test_halves_of_a_gate_are_where_it_is_clamped(tmp_path: Path) -> None:
+    """LiteRT rounds halves of a layer away from zero, the kernel half up: no sum may tell them apart."""
+    graph = step_file(tmp_path / "step.tflite", lstm_step(4, 16, 2, size=6.0))
+    kernel = lstm_kernel.read(lstm.find(graph))
+    odd = 2 * np.arange(-50, 50) + 1
+    assert (kernel.multipliers % 2 == 1).all()
+    assert (np.abs(kernel.multipliers[..., None] * odd) // 2 >= lstm_kernel.SIGMOID_REACH + 1).all()
+    even = scales.rewrite(tmp_path / "step.tflite", {}, {lstm.find(graph).gates[0].inputs[1]: (2.0**-9,) * 16}, {})
+    (tmp_path / "even.tflite").write_bytes(even)
+    with pytest.raises(ModelError, match="half way"):
+        lstm_kernel.read(lstm.find(tflite.read(tmp_path / "even.tflite")))
+
+
 @pytest.mark.parametrize(("units", "classes", "size", "limit"),
                          [(4, 2, 1.0, 8.0), (16, 3, 2.0, 3.0), (18, 8, 4.0, 8.0), (32, 5, 1.0, 8.0)])
 @pytest.mark.parametrize("packing", PACKINGS)
