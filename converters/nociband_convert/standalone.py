@@ -21,6 +21,9 @@ _TAKEN = frozenset(
     "arena auto break case char const continue default do double else enum extern float for goto if inline int long main "
     "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while".split())
 
+_DECORATION = re.compile(r"^serving_default_|:\d+$")  # what TensorFlow puts around an input's name
+_NAMELESS = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")  # what it calls outputs
+
 
 @dataclass(frozen=True)
 class Standalone:
@@ -76,7 +79,8 @@ def _with_c_names(graph: Graph, name: str) -> Graph:
     def renamed(ends: Mapping[str, int], fallback: str) -> dict[str, int]:
         named = {}
         for text, number in ends.items():
-            base = identifier(text) if re.search(r"[A-Za-z]", text) else fallback
+            plain = _DECORATION.sub("", text)
+            base = identifier(plain) if re.search(r"[A-Za-z]", plain) and not _NAMELESS.fullmatch(plain) else fallback
             c_name = next(n for n in (base, *(f"{base}_{i}" for i in range(2, 2 + len(taken) + 1))) if n not in taken)
             taken.add(c_name)
             named[c_name] = number
