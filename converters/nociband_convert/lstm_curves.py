@@ -16,10 +16,10 @@ SIGMOID_INTEGER_BITS = 3
 TANH_INTEGER_BITS = range(2, 7)
 """Formats of tanh's input that the curve serves: steps of 2^-13 to 2^-9."""
 
-LAST = 37460
-"""From here on the curve stays at its end, 8192."""
-
 BLOCK_BITS = 7
+ROWS = 293 << BLOCK_BITS
+"""Of the curve's table, in whole blocks: in the last of them the curve comes to its end, 8192, and stays there."""
+
 SLOPE_BITS = 14
 _ONE = 32767
 # Constants of the polynomial and of the division in int16: exp(-1/8), 1/3 (both / 2^-15), 48/17 and -32/17 (/ 2^-13).
@@ -90,11 +90,11 @@ def tanh(x: np.ndarray, integer_bits: int) -> np.ndarray:
 
 @cache
 def curve() -> np.ndarray:
-    """4096 tanh(x / 2) for x = 0 to LAST in steps of 2^-12, as both functions have it: int64 (LAST + 1,)."""
+    """4096 tanh(x / 2) in steps of 2^-12 of x, as both functions have it: int64 (ROWS,)."""
     low = np.arange(1 << 15)
     # Beyond sigmoid's inputs only tanh's even places are needed; 8192 is where its 32767 saturates.
-    high = (tanh(np.arange(1 << 14, LAST // 2 + 1), 3) + 1) // 4
-    return np.concatenate([(sigmoid(low) - (1 << 14)) // 2, np.repeat(high, 2)])[:LAST + 1]
+    high = (tanh(np.arange(1 << 14, ROWS // 2), 3) + 1) // 4
+    return np.concatenate([(sigmoid(low) - (1 << 14)) // 2, np.repeat(high, 2)])
 
 
 @cache
@@ -102,7 +102,7 @@ def byte_table() -> tuple[np.ndarray, np.ndarray]:
     """(start of each block, a byte a step to add): the curve in two loads."""
     blocks = _blocks()
     starts = blocks.min(1)
-    return starts, (blocks - starts[:, None]).reshape(-1)[:LAST + 1]
+    return starts, (blocks - starts[:, None]).reshape(-1)
 
 
 @cache
@@ -115,12 +115,10 @@ def nibble_table() -> tuple[np.ndarray, np.ndarray]:
         rest = block - (slope * within >> SLOPE_BITS)
         lines.append((int(rest.min()), slope))
         steps.append(rest - rest.min())
-    nibbles = np.concatenate(steps)[:(LAST + 8) // 8 * 8]
+    nibbles = np.concatenate(steps)
     assert nibbles.max() < 16
     return np.array(lines), nibbles[::2] | nibbles[1::2] << 4
 
 
 def _blocks() -> np.ndarray:
-    size = 1 << BLOCK_BITS
-    values = curve()
-    return np.append(values, np.full(-len(values) % size, values[-1])).reshape(-1, size)
+    return curve().reshape(-1, 1 << BLOCK_BITS)

@@ -1,10 +1,10 @@
-"""Writes LiteRT's integer LSTM over a window as C: constants and one function that calls nb_nn_lstm_int8.h.
+"""Writes LiteRT's integer LSTM over a window as C: constants and one function that calls nb_nn_lstm_int8.
 
 From a .tflite of the int8 scheme (lstm_graph built it, tflite.read read it) to to_c. Everything is decided here: multipliers and
 shifts as LiteRT has them, the order of the weights, and the proof that no accumulator overflows.
 
-Two packings. fast: weights widened to int16 with the left shifts in them, everything constant inlined, the curve a byte a step.
-small: recurrent weights stay int8, branches share one compiled body and a curve of half the bytes.
+Two packings. fast: weights widened to int16 with the left shifts in them, the curve a byte a step. small: recurrent weights stay
+int8, the curve is half as large. On a Cortex-M4 a step is assembly (lstm_int8_assembly), elsewhere nb_nn_lstm_int8.c.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from nociband.errors import ModelError
 from nociband_convert import lstm_curves, quantise
+from nociband_convert import lstm_int8_assembly as assembly
 from nociband_convert.lstm_graph import GATES
 from nociband_convert.operations.writer import c_array
 from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
@@ -25,13 +26,18 @@ _LEFT_OUT = (9, 10, 11, 16, 17, 20, 21, 22, 23)
 _GATE_UNIT = np.float32(2.0**-12)
 _TANH = 4
 _INT8_MAGNITUDE = 128
+Lefts = tuple[list[int], list[int]]
 
 _FUNCTION = """
 /* {name}: {inputs} inputs, {hidden} hidden units, {steps} steps from zero state. x: its first input of the first step. */
 static void {name}(const int16_t *x, int8_t *hs)
 {{
     int16_t state[NB_NN_LSTM_STATE({inputs}, {hidden})] __attribute__((aligned(4)));
-    {function}(&{name}_lstm, x, {stride}, {steps}, state, hs);
+#if NB_NN_DSP
+    nb_nn_lstm_int8(&{name}_lstm, {name}_step, x, {stride}, {steps}, state, hs);
+#else
+    nb_nn_lstm_int8(&{name}_lstm, nb_nn_lstm_int8_step, x, {stride}, {steps}, state, hs);
+#endif
 }}"""
 
 
@@ -87,23 +93,30 @@ def _emit(name: str, graph: Graph, packed: bool, stride: str) -> Lstm:
     exponent = _cell_exponent(graph, op)
     _, steps, inputs = x.shape
     hidden = hs.shape[2]
-    lefts, words = _weights(graph.name, gates, packed)
+    lefts, words = _stream(graph.name, gates, packed)
     output = quantise.quantise_multiplier(float(np.float32(2.0**-30) / np.float32(hs.scale)))
     _require(graph, output.shift <= 0, f"its hidden state has steps of {hs.scale}, too small for values up to 1")
+    shape = assembly.Shape(_up(hidden, 4), _up(inputs, 2), hidden, len(words) // hidden, packed, [g.input_scale for g in gates],
+                           [g.recurrent_scale for g in gates], lefts[1], output, 30 + exponent, 13 + exponent,
+                           _clip(op, exponent))
     curve, curve_bytes = _curve(packed)
-    scales = [[_c_rescale(s, left) for s, left in zip(part, shifts, strict=True)] for part, shifts in
-              zip(([g.input_scale for g in gates], [g.recurrent_scale for g in gates]), lefts, strict=True)]
-    fields = {"inputs": inputs, "hidden": hidden, "packed": int(packed), "weights": f"{name}_weights",
-              "input": f"{{{', '.join(scales[0])}}}", "recurrent": f"{{{', '.join(scales[1])}}}", "output": _c_rescale(output, 1),
-              "cell_right": 30 + exponent, "cell_left": 13 + exponent, "clip": _clip(op, exponent),
-              "curve_lines": "nb_lstm_curve_lines", "curve_steps": "nb_lstm_curve_steps"}
-    lstm = [f"static const nb_nn_lstm_int8_t {name}_lstm = {{", *(f"    .{k} = {v}," for k, v in fields.items()), "};"]
-    weights = c_array(f"uint32_t {name}_weights[]", (f"0x{w:08X}" for w in words))
-    function = _FUNCTION.format(name=name, inputs=inputs, hidden=hidden, steps=steps, stride=stride,
-                                function="nb_nn_lstm_int8" if packed else "nb_nn_lstm_int8_run")
-    state = 2 * (3 * _up(hidden, 4) + _up(inputs, 4))
-    return Lstm(name, ('#include "nb_nn_lstm_int8.h"', *curve, weights, "\n".join(lstm)), function,
-                4 * hidden * (inputs + hidden) * steps, 4 * len(words), curve_bytes, state)
+    constants = ['#include "nb_nn_lstm_int8.h"', '#include "nb_nn_simd.h"', *curve,
+                 c_array(f"uint32_t {name}_stream[]", (f"0x{w:08X}" for w in words)), _struct(name, inputs, shape, lefts)]
+    step = f"\n#if NB_NN_DSP\nnb_nn_lstm_int8_step_t {name}_step;\n{assembly.step(f'{name}_step', shape)}\n#endif"
+    function = _FUNCTION.format(name=name, inputs=inputs, hidden=hidden, steps=steps, stride=stride)
+    return Lstm(name, tuple(constants), step + function, 4 * hidden * (inputs + hidden) * steps, 4 * len(words), curve_bytes,
+                2 * (3 * shape.columns + shape.inputs))
+
+
+def _struct(name: str, inputs: int, s: assembly.Shape, lefts: Lefts) -> str:
+    """The nb_nn_lstm_int8_t."""
+    factors = [", ".join(_c_rescale(scale, left) for scale, left in zip(scales, shifts, strict=True))
+               for scales, shifts in zip((s.input, s.recurrent), lefts, strict=True)]
+    fields = {"stream": f"{name}_stream", "curve_lines": "nb_lstm_curve_lines", "curve_steps": "nb_lstm_curve_steps",
+              "inputs": inputs, "hidden": s.units, "packed": int(s.packed), "cell_right": s.cell_right, "cell_left": s.cell_left,
+              "clip": s.clip, "input": f"{{{factors[0]}}}", "recurrent": f"{{{factors[1]}}}", "output": _c_rescale(s.output, 1)}
+    lines = [f"    .{field} = {value}," for field, value in fields.items()]
+    return "\n".join([f"static const nb_nn_lstm_int8_t {name}_lstm = {{", *lines, "};"])
 
 
 def _require(graph: Graph, holds: bool, what: str) -> None:
@@ -173,13 +186,13 @@ def _clip(op: Op, exponent: int) -> int:
     return int(np.clip(np.float32(op.options.cellClip) / np.float32(2.0**exponent), 0, 32767))
 
 
-def _weights(name: str, gates: list[_Gate], packed: bool) -> tuple[tuple[list[int], list[int]], list[int]]:
-    """Left shifts that remain for (input, recurrent) sums, and the words: unit by unit, biases, inputs, hidden states."""
+def _stream(name: str, gates: list[_Gate], packed: bool) -> tuple[Lefts, list[int]]:
+    """Left shifts that remain for (input, recurrent) sums, and the words: unit by unit, hidden states, biases, inputs."""
     inputs, input_left, bias = _shifted(name, "input", [g.inputs for g in gates], [g.bias for g in gates],
                                         [g.input_scale for g in gates], True)
     recurrent, recurrent_left, _ = _shifted(name, "recurrent", [g.recurrent for g in gates], [0 * g.bias for g in gates],
                                             [g.recurrent_scale for g in gates], not packed)
-    parts = [bias.T & 0xFFFFFFFF, _pairs(inputs), _fours(recurrent) if packed else _pairs(recurrent, 4)]
+    parts = [_fours(recurrent) if packed else _pairs(recurrent, 4), bias.T & 0xFFFFFFFF, _pairs(inputs)]
     return (input_left, recurrent_left), [int(w) for w in np.concatenate(parts, axis=1).reshape(-1)]
 
 
