@@ -1,7 +1,7 @@
 """An integer multiplier that rounds as LiteRT's FULLY_CONNECTED does, for every sum that can occur.
 
 From operations.matrix. LiteRT (ai-edge-litert 2) multiplies the sum of products by a double and rounds half away from zero; its
-other operations use integer multipliers. `multiplier` finds integers m and s with floor(sum * m / 2^s + 1/2) equal to that for all
+other operations use integer multipliers. `multiplier` finds integers m and s with floor(sum * m / 2^s + 1/2) equal to it for all
 sums up to a largest one, negative ones too: m lies a hair above the true factor, so that ties fall outwards. That it is equal is
 proven at every sum where the output changes, not sampled.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,6 +20,7 @@ COARSE_BITS = FINE_BITS = 31
 _NEAR = 2.0**-48
 
 
+@lru_cache(maxsize=4096)
 def multiplier(factor: float, largest: int, outputs: int) -> tuple[int, int, int]:
     """(coarse, fine, right): the factor as (coarse + fine / 2^31) / 2^right, coarse and fine below 2^31.
 

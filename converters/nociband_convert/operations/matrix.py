@@ -75,10 +75,10 @@ def _fine(w: GraphWriter, op: Op, factor: float, largest: int) -> tuple[Channel,
 
 def _multipliers(w: GraphWriter, op: Op, largest: list[int], wide: bool) -> tuple[list[Channel], list[int]]:
     """Channel and finer bits of each output, whose sums go up to `largest`. Raises ModelError where a kernel would overflow."""
+    full = op.kind == "FULLY_CONNECTED"
     found = []
     for factor, most in zip(_factors(w, op, len(largest)), largest, strict=True):
-        full = op.kind == "FULLY_CONNECTED"
-        channel, fine = _fine(w, op, factor, most) if full else (_channel(factor, most, w.dtype == "int8"), 0)
+        channel, fine = _fine(w, op, factor, max(largest)) if full else (_channel(factor, most, w.dtype == "int8"), 0)
         reach = most * channel.multiplier >> channel.right if channel.right > 0 else most << 31
         if not (21 if wide else 1) <= channel.right <= 62 or reach + 256 > INT32_MAX or most >= 2**40:
             raise ModelError(f"{w.graph.name}: {op.kind} has an output of {factor:g} times sums up to {most}, out of reach; "

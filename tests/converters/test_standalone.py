@@ -1,0 +1,122 @@
+"""Models that no trainer of ours made, as C: the bits of LiteRT's reference kernels, and files that a C programmer can use."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from _networks import autoencoder, keyword_spotter
+from _nn_cases import FLAGS, NN, Case, assert_emulated, assert_native, library, needs_emulator
+
+from nociband.errors import ModelError
+from nociband_convert import standalone, tflite
+
+MODELS: dict[str, Callable[[str], tuple[bytes, np.ndarray]]] = {"autoencoder": autoencoder, "keyword_spotter": keyword_spotter}
+SCHEMES = ("int8", "int16x8")
+MACS = {"autoencoder": 264_192, "keyword_spotter": 2_656_768}
+ARENA = {"autoencoder": 256, "keyword_spotter": 16_000}
+ALL = pytest.mark.parametrize(("model", "scheme"), [(m, s) for m in MODELS for s in SCHEMES])
+
+
+@cache
+def case(model: str, scheme: str) -> Case:
+    content, inputs = MODELS[model](scheme)
+    return Case(f"{model} {scheme}", content, inputs)
+
+
+@pytest.fixture(scope="module")
+def nn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return library(tmp_path_factory.mktemp("nb_nn"))
+
+
+@ALL
+def test_gives_litert_s_bits(model: str, scheme: str, nn: Path, tmp_path: Path) -> None:
+    assert_native([case(model, scheme)], nn, tmp_path)
+
+
+@ALL
+def test_outputs_vary_and_do_not_saturate(model: str, scheme: str) -> None:
+    """Parity on outputs that are all alike would prove little."""
+    y = case(model, scheme).expected.reshape(50, -1).astype(int)
+    assert len(np.unique(y, axis=0)) > 45
+    low, high = (-128, 127) if scheme == "int8" else (-32768, 32767)
+    inside = (y > low) & (y < high)
+    assert inside.mean() > (0.9 if model == "autoencoder" else 0.25)
+    if model == "keyword_spotter":
+        assert len(np.unique(y.argmax(1))) > 4
+
+
+@needs_emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["-O2", "-Os"])
+def test_gives_litert_s_bits_on_an_emulated_cortex_m4(level: str, tmp_path: Path) -> None:
+    assert_emulated([case(m, s) for m in MODELS for s in SCHEMES], tmp_path, (level,))
+
+
+@ALL
+def test_cost_is_known(model: str, scheme: str, tmp_path: Path) -> None:
+    made = case(model, scheme).c("model", tmp_path)
+    item = 1 if scheme == "int8" else 2
+    assert made.macs == MACS[model]
+    assert made.live_bytes <= made.arena_bytes <= made.live_bytes + 64 * item
+    assert made.arena_bytes <= ARENA[model] * item + 64 * item
+    assert f"arena[{made.arena_bytes // item}]" in made.source
+
+
+def test_the_files_compile_by_themselves(tmp_path: Path) -> None:
+    """NAME.h and NAME.c with nb_nn's folder, warnings as errors, in a program that knows nothing else."""
+    made = case("keyword_spotter", "int8").c("Keyword Spotter-2", tmp_path)
+    assert made.name == "keyword_spotter_2"
+    header, source = made.write(tmp_path / "generated")
+    assert [header.name, source.name] == ["keyword_spotter_2.h", "keyword_spotter_2.c"]
+    main = tmp_path / "main.c"
+    main.write_text("""#include <stdio.h>
+#include "keyword_spotter_2.h"
+int main(void)
+{
+    static const int8_t x[KEYWORD_SPOTTER_2_INPUT_SIZE];
+    int8_t y[KEYWORD_SPOTTER_2_OUTPUT_SIZE];
+    keyword_spotter_2_run(x, y);
+    double sum = 0;
+    for (int i = 0; i < KEYWORD_SPOTTER_2_OUTPUT_SIZE; i++) {
+        sum += (y[i] - KEYWORD_SPOTTER_2_OUTPUT_ZERO_POINT) * KEYWORD_SPOTTER_2_OUTPUT_SCALE;
+    }
+    printf("%d %.3f", KEYWORD_SPOTTER_2_OUTPUT_SIZE, sum);
+    return 0;
+}
+""")
+    program = tmp_path / "program"
+    flags = [f for f in FLAGS if f not in ("-fPIC", "-shared")]
+    subprocess.run(["gcc", *flags, "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{header.parent}", f"-I{NN}",
+                    str(main), str(source), *map(str, sorted(NN.glob("*.c"))), "-o", str(program)], check=True)
+    done = subprocess.run([str(program)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    count, total = done.stdout.split()
+    assert count == "12" and 0.97 < float(total) < 1.03
+
+
+def test_scales_in_the_header_are_the_file_s(tmp_path: Path) -> None:
+    made = case("keyword_spotter", "int8").c("kws", tmp_path)
+    graph = tflite.read(tmp_path / "kws.tflite")
+    for name, number in {**graph.inputs, **graph.outputs}.items():
+        macro = f"KWS_{name.upper()}"
+        found = re.search(rf"#define {macro}_SCALE (\S+)f\n#define {macro}_ZERO_POINT \(?(-?\d+)\)?\n", made.header)
+        assert found, made.header
+        assert (float(np.float32(found[1])), int(found[2])) == (graph.tensors[number].scale, graph.tensors[number].zero_points[0])
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("MODEL", "model"), ("a b-c", "a_b_c"), ("serving_default_x:0", "serving_default_x_0"), ("3d", "m_3d"), ("int", "m_int"),
+    ("arena", "m_arena"), ("_x_", "x")])
+def test_names_become_c(text: str, expected: str) -> None:
+    assert standalone.identifier(text) == expected
+
+
+def test_a_name_without_letters_is_refused() -> None:
+    with pytest.raises(ModelError, match="no C name"):
+        standalone.identifier("--")

@@ -1,0 +1,7 @@
+#ifndef SIMD_PROBE_H
+#define SIMD_PROBE_H
+#include <stdint.h>
+
+enum { PROBES = 29 };
+
+#endif
