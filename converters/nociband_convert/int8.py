@@ -8,6 +8,7 @@ their own with zero points 0, the cell state int16 on a power of two, logits on 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import nn
 
 from nociband.errors import ModelError
 from nociband.models import s0_int8
-from nociband.models.s0 import S0, S0Head
+from nociband.models.s0 import S0, S0Config, S0Head
 from nociband.models.s0_int8 import Range, Ranges
 from nociband.spec import SPEC
 from nociband_convert import lstm_graph, tflite
@@ -57,16 +58,20 @@ def graphs(network: S0, ranges: Ranges, head: Path) -> dict[str, bytes]:
     return made | {"head": finish_head(head, network.head, ranges)}
 
 
-def tuned_network(folder: Path, config: Any) -> S0 | None:
-    """The fine-tuned network beside a trained model, None when there is none. Raises ModelError when it does not fit."""
+def tuned_network(folder: Path, config: S0Config) -> S0 | None:
+    """The fine-tuned network beside a trained model, None when there is none. Raises ModelError when it is of another model."""
     path = folder / TUNED_NAME
     if not path.is_file():
         return None
     network = S0(config)
     try:
-        network.load_state_dict(torch.load(path, weights_only=True)["state_dict"])
+        saved = torch.load(path, weights_only=True)
+        network.load_state_dict(saved["state_dict"])
+        of = saved["of"]
     except Exception as e:  # torch raises whatever its reader meets
         raise ModelError(f"{path} does not fit the model beside it ({type(e).__name__}); fine-tune again, or delete it") from e
+    if of != hashlib.sha256((folder / "model.pt").read_bytes()).hexdigest():
+        raise ModelError(f"{path} was made from another training than the model.pt beside it; fine-tune again, or delete it")
     return network.eval()
 
 

@@ -8,6 +8,7 @@ Two sets of windows each: those around labelled events, and those that a band wo
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SIDES = ("validation", "held_out")
 PER_PERSON = 120
 FINISHED = (("int8", "logits"), ("int8", "tuned"), ("int16x8", "scales"))
+_NEEDED = ("model.pt", "training.json", "calibration.npz", "quantised.pt")
 _DIGITS = 5
 
 
@@ -65,13 +67,19 @@ def of_people(account: dict[str, Any], side: str, per_person: int = PER_PERSON) 
 
 
 def measure(folder: Path, per_person: int = PER_PERSON, tell: Callable[[str], None] = lambda what: None) -> dict[str, Any]:
-    """Every form of one model on validation people, the finished ones on held-out people; minutes.
-
-    A fine-tuned form is judged as well when the folder has quantised.pt. Raises ModelError and DataError.
+    """Every form of one model on validation people, the finished ones on held-out people; minutes. The folder is not changed:
+    without quantised.pt in it, a copy is fine-tuned. Raises ModelError and DataError.
     """
+    from nociband.training import quantised
     from nociband_convert import ablation
 
-    trained, tuned = ablation.load(folder)
+    with TemporaryDirectory(prefix="nociband-quantisation-") as copy:
+        for file in (f for f in folder.iterdir() if f.name in _NEEDED):
+            shutil.copy(file, copy)
+        if not (Path(copy) / quantised.TUNED_NAME).is_file():
+            tell("fine-tuning")
+            quantised.fine_tune(Path(copy))
+        trained, tuned = ablation.load(Path(copy))
     account = trained.info["training"]
     result: dict[str, Any] = {"dataset": account["dataset"], "synthetic": trained.info["synthetic"],
                               "hidden": trained.network.config.hidden, "classes": [c["label"] for c in trained.info["classes"]]}

@@ -9,6 +9,7 @@ and held-out people are not looked at. What it is worth: docs/results/quantisati
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ def fine_tune(folder: Path, config: TuningConfig = TuningConfig(),
     network, train, validation = _load(folder)
     with loop.deterministic(config.seed):
         best, tuned = _tune(network, train, validation, config, on_epoch)
-    torch.save({"config": network.config.to_dict(), "state_dict": best}, folder / TUNED_NAME)
+    of = hashlib.sha256((folder / "model.pt").read_bytes()).hexdigest()  # so that it is not taken for another training's
+    torch.save({"of": of, "config": network.config.to_dict(), "state_dict": best}, folder / TUNED_NAME)
     return tuned
 
 
