@@ -1,7 +1,8 @@
 """`nociband bench`: counts on the emulated Cortex-M4F, flash and RAM. Counts, not seconds: two runs agree.
 
 Alone: the band with its model. `kernels`: the network alone, by shape, scheme and build. `parity`: the generated C against
-LiteRT's reference kernels, bit for bit. Guide: docs/kernels.md.
+LiteRT's reference kernels, bit for bit. Guide: docs/kernels.md. `quantisation` is about quality: integer forms of trained models
+against floating point, docs/results/quantisation.md.
 """
 
 from __future__ import annotations
@@ -106,6 +107,27 @@ def parity(
     parity_report.show(result)
     _write(as_json, result)
     raise typer.Exit(any(e["mismatches"] for schemes in result["targets"].values() for e in schemes.values()))
+
+
+@app.command()
+def quantisation(
+    model: Annotated[list[Path] | None, typer.Argument(help="folders as `nociband train` leaves them; default: those of the "
+                                                            "shipped models in build/models")] = None,
+    per_person: Annotated[int, typer.Option(min=1, help="windows of a person's whole recording, beside the labelled ones")] = 120,
+    as_json: Json = None,
+    markdown: Annotated[Path | None, typer.Option(help="write the tables to this file")] = None,
+) -> None:
+    """Judge integer forms of trained models against floating point: ablation on validation people, the finished on held-out."""
+    from rich.console import Console
+
+    from nociband_tools.bench import models, quantisation
+
+    with Console(stderr=True).status("quantisation") as status:
+        result = quantisation.run(model or [Path("build/models") / name for name in models()], per_person, status.update)
+    typer.echo(quantisation.markdown(result))
+    if markdown:
+        markdown.write_text(quantisation.markdown(result), "utf-8")
+    _write(as_json, result)
 
 
 class _Bars:

@@ -50,11 +50,17 @@ def command(
     as_json: Annotated[Path | None, typer.Option("--json", help="Also write figures and verdicts to this file.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and judge, and write no model.")] = False,
     to: Annotated[Target, typer.Option("--to", help="Write the C alone, or everything.")] = Target.ALL,
+    fine_tune: Annotated[bool, typer.Option("--fine-tune", help="First let a trained model learn int8's roundings; writes "
+                                                                "quantised.pt beside it, which int8 takes from then on.")
+                         ] = False,
 ) -> None:
     """Convert a model to integers: .tflite, manifest and C. Exit status 1 and a table when it does not pass its gates.
 
     The gates are in nociband_convert/gates.toml: agreement with floating point, accuracy, cost on the band.
     """
+    if fine_tune and (source.suffix == ".tflite" or (source / "manifest.json").is_file()):
+        raise typer.BadParameter(f"{source} has been quantised; give the trained folder (build/models/NAME)",
+                                 param_hint="--fine-tune")
     if source.suffix == ".tflite":
         if scheme or packing:
             raise typer.BadParameter("a .tflite file has been quantised: its scheme is the file's, its weights stay int8",
@@ -66,6 +72,8 @@ def command(
                                      "trained folder (build/models/NAME)", param_hint="--scheme")
         return _again(source, out or source, packing.value if packing else None, as_json, dry_run, to)
     _check_packages()
+    if fine_tune:
+        _fine_tune(source)
     schemes = ["int16x8", "int8"] if scheme is Scheme.BEST else [(scheme or Scheme.INT16X8).value]
     _trained(source, out or Path("firmware/models") / source.resolve().name, schemes, (packing or Packing.FAST).value, as_json,
              dry_run, to)
@@ -77,6 +85,18 @@ def _check_packages() -> None:
     missing = [m for m in _NEEDED if find_spec(m) is None]
     if missing:
         raise EnvironmentProblem(f"converting needs {', '.join(missing)}: pip install 'nociband[convert]' (or `make setup-all`)")
+
+
+def _fine_tune(source: Path) -> None:
+    from rich.console import Console
+
+    from nociband.training import quantised
+
+    with Console(stderr=True).status("fine-tuning") as status:
+        tuned = quantised.fine_tune(source, on_epoch=lambda number, error: status.update(f"fine-tuning, epoch {number}: "
+                                                                                         f"error {error:.2%}"))
+    typer.echo(f"fine-tuned for int8: error in logits on validation windows {tuned.before:.2%} of their spread before, "
+               f"{min(tuned.before, *tuned.after):.2%} after epoch {tuned.epoch}")
 
 
 def _trained(source: Path, out: Path, schemes: list[str], packing: str, as_json: Path | None, dry_run: bool, to: Target) -> None:
