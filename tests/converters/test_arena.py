@@ -107,6 +107,16 @@ def test_a_chain_in_place_ends_in_the_callers_output() -> None:
     assert arena.alias == {0: 0, 1: 3, 2: 3, 3: 3}
 
 
+def test_scratch_lies_beside_what_lives() -> None:
+    graph = chain(64, 100, 60, 64)
+    arena = plan(graph, (), (0, 50, 0))
+    begin = arena.scratch[1]
+    assert arena.scratch.keys() == {1} and arena.size == arena.bound == 212
+    for number in (1, 2):
+        first, last = spans(graph, arena, number)
+        assert begin + 50 <= first or last <= begin
+
+
 def test_the_check_can_fail() -> None:
     graph = chain(64, 64, 64, 64)
     good = plan(graph)

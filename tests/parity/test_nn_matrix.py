@@ -6,17 +6,21 @@ kernels run; on the emulated Cortex-M4F those with the DSP extension, and the po
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from _nn import Builder, schema
-from _nn_cases import Case, assert_native, library
-from hypothesis import HealthCheck, given, settings
+from _nn_cases import Case, assert_emulated, assert_native, library, native, needs_emulator
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nociband.errors import ModelError
+from nociband_convert import standalone, tflite
+
 A_BATCH = 10
-COUNT = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+COUNT = settings(max_examples=10, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 FUSED = (0, 0, 1, 2, 3)
 KINDS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D")
@@ -212,3 +216,83 @@ def far(kind: str) -> Case:
     inputs = [full, -full, *(rng.integers(-32768, 32768, shape) * (full > 0) for _ in range(3)),
               np.sign(rng.normal(0, 1, shape) + 0.3) * 32767]
     return Case(f"{kind} far", model.finish([x], [y]), np.stack(inputs).astype(np.int16))
+
+
+@needs_emulator
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [("-O2",), ("-Os",), ("-O2", "-DNB_NN_PORTABLE"), ("-Os", "-DNB_NN_PORTABLE")], ids=" ".join)
+def test_emulated_cortex_m4(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """100 random layers, ties and long sums in one program; with and without the instructions of the DSP extension."""
+    ties = [exact(kind, dtype, 4.0) for kind in KINDS[:3] for dtype in LIMITS]
+    assert_emulated([*batch(11, count=100), *ties, *(far(kind) for kind in KINDS[:3])], tmp_path, flags)
+    code = subprocess.check_output(["arm-none-eabi-objdump", "-d", tmp_path / "cases.elf"], text=True)
+    used = {name for name in ("smlad", "sxtab16", "sxtb16", "pkhbt") if f"\t{name}\t" in code}
+    assert used == (set() if "-DNB_NN_PORTABLE" in flags else {"smlad", "sxtab16", "sxtb16", "pkhbt"})
+
+
+def test_a_slightly_different_scale_is_noticed(nn: Path, tmp_path: Path) -> None:
+    """The comparison can fail: an output's step that is 2.5 millionths larger moves ties."""
+    good, other = (exact("FULLY_CONNECTED", "int16", step) for step in (4.0, 4.00001))
+    run, = native([other], nn, tmp_path)
+    assert not np.array_equal(run(good.inputs[0]), good.expected[0])
+
+
+# --- what cannot be equal is refused -------------------------------------------------------------------------------------
+
+
+def refused(content: bytes, match: str, tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(content)
+    with pytest.raises(ModelError, match=match):
+        standalone.generate(tflite.read(tmp_path / "m.tflite"), "m")
+
+
+def dense(dtype: str = "int8", bias: str = "int32", each: int = 0, y_scale: float = 1.0, inputs: int = 4) -> bytes:
+    """A fully connected layer of 4 to 3, weights 127 and scales 1, all biases `each`."""
+    model = Builder()
+    x = model.tensor((1, inputs), dtype, [1.0])
+    weights = model.constant(np.full((3, 4), 127, np.int8), [1.0])
+    stored = model.constant(np.full(3, each, bias), [1.0])
+    y = model.tensor((1, 3), dtype, [y_scale])
+    model.op("FULLY_CONNECTED", [x, weights, stored], [y], schema.FullyConnectedOptionsT(), 11)
+    return model.finish([x], [y])
+
+
+def test_sums_beyond_32_bits_in_int8_are_refused(tmp_path: Path) -> None:
+    refused(dense(each=2**31 - 1, y_scale=1e7), "beyond 32 bits", tmp_path)
+
+
+def test_a_bias_that_litert_misreads_is_refused(tmp_path: Path) -> None:
+    """int32 with int16 activations: LiteRT takes it for int64."""
+    refused(dense("int16", "int32"), "int64 belongs", tmp_path)
+
+
+def test_an_output_far_finer_than_the_sums_is_refused(tmp_path: Path) -> None:
+    refused(dense(y_scale=1e-6), "out of reach", tmp_path)
+
+
+def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    refused(dense(inputs=6), "multiplies", tmp_path)
+
+
+def window(kind: str, shape: tuple[int, ...], out: tuple[int, ...], **options: int) -> bytes:
+    model, chosen = Builder(), schema.Pool2DOptionsT() if "POOL" in kind else schema.Conv2DOptionsT()
+    vars(chosen).update({"strideH": 1, "strideW": 1, "padding": VALID, **options})
+    x = model.tensor(shape, "int8", [1.0])
+    y = model.tensor(out, "int8", [1.0])
+    stored = [] if "POOL" in kind else [model.constant(np.ones((1, 2, 2, shape[-1]), np.int8), [1.0]),
+                                        model.constant(np.zeros(1, np.int32), [1.0])]
+    model.op(kind, [x, *stored], [y], chosen, VERSIONS[kind])
+    return model.finish([x], [y])
+
+
+@pytest.mark.parametrize(("content", "match"), [
+    (window("CONV_2D", (1, 5, 5, 2), (1, 5, 5, 1)), "makes"),
+    (window("CONV_2D", (2, 5, 5, 2), (2, 4, 4, 1)), "makes"),
+    (window("CONV_2D", (1, 5, 5, 2), (1, 4, 4, 1), strideH=0), "stride"),
+    (window("CONV_2D", (1, 1, 5, 2), (1, 1, 4, 1)), "makes"),
+    (window("CONV_2D", (1, 5, 5, 2), (1, 4, 4, 1), fusedActivationFunction=4), "fused activation"),
+    (window("MAX_POOL_2D", (1, 5, 5, 2), (1, 4, 4, 1), filterHeight=2, filterWidth=2), "makes"),
+    (window("MAX_POOL_2D", (1, 5, 5, 2), (1, 4, 4, 2), filterHeight=2, filterWidth=0), "stride"),
+])
+def test_windows_that_do_not_fit_are_refused(content: bytes, match: str, tmp_path: Path) -> None:
+    refused(content, match, tmp_path)
