@@ -55,27 +55,35 @@ def bounded(scale: Scale, largest: int, what: str) -> Scale:
     return scale
 
 
+def in_loop(scale: Scale, largest: int, what: str, more: int = 1) -> Scale:
+    """`scale`, once it is proven that values from -largest to largest - 1 can be shifted by `more` bits more (nb_nn_ready_t)."""
+    if scale.shift < -30:
+        raise ModelError(f"{what}: a factor below 2^-30 makes all values 0; its scales do not fit")
+    return bounded(scale, (largest << more) - more, what)
+
+
 def requantise(x: float, y: float, largest: int = INT16_MAX_MAGNITUDE) -> Scale:
     """QUANTIZE from step x to step y."""
-    return bounded(quantise_multiplier(x / y), largest, "QUANTIZE")
+    return in_loop(quantise_multiplier(x / y), largest, "QUANTIZE")
 
 
 def relu(x: float, y: float, largest: int = INT16_MAX_MAGNITUDE) -> Scale:
     """RELU and its like from step x to step y: LiteRT computes this factor in float32."""
-    return bounded(quantise_multiplier(float(np.float32(x) / np.float32(y))), largest, "RELU")
+    return in_loop(quantise_multiplier(float(np.float32(x) / np.float32(y))), largest, "RELU")
 
 
 def mul(a: float, b: float, y: float, largest: int = INT16_MAX_MAGNITUDE**2) -> Scale:
     """MUL: LiteRT computes this factor in float32. `largest`: the products' magnitude at most."""
     factor = np.float32(a) * np.float32(b) / np.float32(y)
-    return bounded(quantise_multiplier(float(factor)), largest, "MUL")
+    # Two int16 at -32768 have a product of 2^30: no shift at all is safe, and the kernel multiplies in 64 bits.
+    return in_loop(quantise_multiplier(float(factor)), largest, "MUL", more=0 if largest == INT16_MAX_MAGNITUDE**2 else 1)
 
 
 def add(a: float, b: float, y: float, left: int = 15) -> tuple[Scale, Scale, Scale]:
     """ADD and SUB: each input's and the sum's factor; inputs enter shifted left. The sum's is below 1, as LiteRT demands."""
     twice = 2.0 * max(a, b)
-    parts = [bounded(quantise_multiplier(v / twice), 2**30, "ADD") for v in (a, b)]
-    return parts[0], parts[1], bounded(quantise_multiplier(twice / (2.0**left * y)), 2**30, "ADD")
+    parts = [in_loop(quantise_multiplier(v / twice), 2**30, "ADD") for v in (a, b)]
+    return parts[0], parts[1], in_loop(quantise_multiplier(twice / (2.0**left * y)), 2**30, "ADD")
 
 
 def near_power_of_two(scale: float) -> bool:

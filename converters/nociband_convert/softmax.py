@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert.quantise import Scale, bounded, quantise_multiplier
+from nociband_convert.quantise import Scale, in_loop, quantise_multiplier
 
 _STEPS = 512
 _DIFFERENCE_BITS = 26
@@ -26,7 +26,7 @@ _EIGHTH, _THIRD = 1895147668, 715827883
 def int16_scale(scale: float, beta: float) -> Scale:
     """From a difference of two inputs to steps of 10 / 65535: LiteRT multiplies in float32, then divides in double precision."""
     factor = float(np.float32(scale) * np.float32(beta)) / (10.0 / 65535.0)
-    return bounded(quantise_multiplier(factor), 65535, "SOFTMAX")
+    return in_loop(quantise_multiplier(factor), 65535, "SOFTMAX")
 
 
 def int16_exponential() -> list[int]:

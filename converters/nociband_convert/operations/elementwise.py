@@ -11,7 +11,7 @@ from nociband_convert.tflite import Op
 
 _INT16_STEP = 2.0**-15
 _RELU = {"RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
-_SCALE_MIN = 1e-8
+_SCALE_MIN = 3e-9
 """Below it LiteRT's limits of a fused activation overflow."""
 
 

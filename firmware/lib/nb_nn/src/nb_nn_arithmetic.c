@@ -1,4 +1,5 @@
-/* See nb_nn_arithmetic.h. Both widths are made from the same loops, which the compiler specialises. */
+/* See nb_nn_arithmetic.h. Both widths are made from the same loops, which the compiler specialises; scales are taken
+   apart before the loop. */
 #include "nb_nn_arithmetic.h"
 
 #define SPECIALISED static inline __attribute__((always_inline))
@@ -34,43 +35,103 @@ SPECIALISED void each_pair(const void *a, const void *b, const nb_nn_pairs_t *p,
     }
 }
 
-SPECIALISED int32_t add(int32_t a, int32_t b, const void *how)
+/* A nb_nn_output_t ready for a loop. */
+typedef struct {
+    nb_nn_ready_t scale;
+    int32_t zero;
+    int32_t low;
+    int32_t high;
+} output_t;
+
+SPECIALISED output_t output(const nb_nn_output_t *o)
 {
-    const nb_nn_sum_t *s = how;
-    const int32_t first = nb_nn_rescale((a - s->a_zero) * (1 << s->left), &s->a);
-    const int32_t second = nb_nn_rescale((b - s->b_zero) * (1 << s->left), &s->b);
-    return nb_nn_output(first + s->sign * second, &s->sum);
+    return (output_t){nb_nn_ready(&o->scale), o->zero, o->low, o->high};
 }
 
-SPECIALISED int32_t multiply(int32_t a, int32_t b, const void *how)
+SPECIALISED int32_t clamp(int32_t v, const output_t *o)
 {
-    const nb_nn_product_t *p = how;
-    return nb_nn_output((a - p->a_zero) * (b - p->b_zero), &p->product);
+    const int32_t y = v + o->zero;
+    return y < o->low ? o->low : y > o->high ? o->high : y;
+}
+
+typedef struct {
+    int32_t a_zero;
+    int32_t b_zero;
+    int32_t sign;
+    nb_nn_ready_t a;
+    nb_nn_ready_t b;
+    output_t sum;
+} adding_t;
+
+SPECIALISED adding_t adding(const nb_nn_sum_t *s)
+{
+    adding_t here = {s->a_zero, s->b_zero, s->sign, nb_nn_ready(&s->a), nb_nn_ready(&s->b), output(&s->sum)};
+    here.a.left += s->left;
+    here.b.left += s->left;
+    return here;
+}
+
+SPECIALISED int32_t add(int32_t a, int32_t b, const void *how)
+{
+    const adding_t *s = how;
+    const int32_t first = nb_nn_rescale_ready(a - s->a_zero, &s->a);
+    const int32_t second = nb_nn_rescale_ready(b - s->b_zero, &s->b);
+    return clamp(nb_nn_rescale_ready(first + s->sign * second, &s->sum.scale), &s->sum);
+}
+
+typedef struct {
+    int32_t a_zero;
+    int32_t b_zero;
+    output_t product;
+} multiplying_t;
+
+SPECIALISED multiplying_t multiplying(const nb_nn_product_t *p)
+{
+    return (multiplying_t){p->a_zero, p->b_zero, output(&p->product)};
+}
+
+SPECIALISED int32_t multiply_s8(int32_t a, int32_t b, const void *how)
+{
+    const multiplying_t *p = how;
+    return clamp(nb_nn_rescale_ready((a - p->a_zero) * (b - p->b_zero), &p->product.scale), &p->product);
+}
+
+/* The product of two int16 can be 2^30, so that there is no bit to shift it left; its scale is below 1. */
+SPECIALISED int32_t multiply_s16(int32_t a, int32_t b, const void *how)
+{
+    const multiplying_t *p = how;
+    const int32_t high = (int32_t)(((int64_t)(a * b) * p->product.scale.multiplier + (1 << 30)) >> 31);
+    return clamp(nb_nn_shift_ready(high, &p->product.scale), &p->product);
 }
 
 void nb_nn_sum_s16(const int16_t *a, const int16_t *b, const nb_nn_pairs_t *pairs, const nb_nn_sum_t *how, int16_t *y)
 {
-    each_pair(a, b, pairs, add, how, y, sizeof *y);
+    const adding_t here = adding(how);
+    each_pair(a, b, pairs, add, &here, y, sizeof *y);
 }
 
 void nb_nn_sum_s8(const int8_t *a, const int8_t *b, const nb_nn_pairs_t *pairs, const nb_nn_sum_t *how, int8_t *y)
 {
-    each_pair(a, b, pairs, add, how, y, sizeof *y);
+    const adding_t here = adding(how);
+    each_pair(a, b, pairs, add, &here, y, sizeof *y);
 }
 
 void nb_nn_product_s16(const int16_t *a, const int16_t *b, const nb_nn_pairs_t *pairs, const nb_nn_product_t *how, int16_t *y)
 {
-    each_pair(a, b, pairs, multiply, how, y, sizeof *y);
+    const multiplying_t here = multiplying(how);
+    each_pair(a, b, pairs, multiply_s16, &here, y, sizeof *y);
 }
 
 void nb_nn_product_s8(const int8_t *a, const int8_t *b, const nb_nn_pairs_t *pairs, const nb_nn_product_t *how, int8_t *y)
 {
-    each_pair(a, b, pairs, multiply, how, y, sizeof *y);
+    const multiplying_t here = multiplying(how);
+    each_pair(a, b, pairs, multiply_s8, &here, y, sizeof *y);
 }
 
 void nb_nn_requantise_s16(const int16_t *x, uint32_t n, const nb_nn_output_t *how, int16_t *y)
 {
+    const output_t here = output(how);
     for (uint32_t i = 0; i < n; i++) {
-        y[i] = (int16_t)nb_nn_output(x[i], how);
+        y[i] = (int16_t)clamp(nb_nn_rescale_ready(x[i], &here.scale), &here);
     }
 }

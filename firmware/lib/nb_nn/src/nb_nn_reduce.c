@@ -1,10 +1,10 @@
-/* See nb_nn_reduce.h. Where neighbouring elements stay apart, a word of them (two int16, four int8) is reduced at a time; where
-   they are reduced together, int16 are taken two at a time. */
+/* See nb_nn_reduce.h. Where neighbouring elements stay apart, four of them are reduced at a time; where they are reduced
+   together, a word is taken at a time. */
 #include "nb_nn_reduce.h"
 
 #include "nb_nn_simd.h"
 
-enum { LANES_S16 = 2, LANES_S8 = 4 };
+enum { LANES = 4 };
 
 static const uint32_t ones = 0x00010001u;
 
@@ -30,15 +30,18 @@ static int32_t sum_one_s16(const int16_t *x, const nb_nn_reduction_t *o)
     return sum;
 }
 
-static void sum_word_s16(const int16_t *x, const nb_nn_reduction_t *o, int32_t sum[LANES_S16])
+static void sum_four_s16(const int16_t *x, const nb_nn_reduction_t *o, int32_t sum[LANES])
 {
-    sum[0] = sum[1] = 0;
+    sum[0] = sum[1] = sum[2] = sum[3] = 0;
     for (uint32_t i = 0; i < o->reduced[0]; i++, x += o->reduced_step[0]) {
         const int16_t *row = x;
         for (uint32_t j = 0; j < o->reduced[1]; j++, row += o->reduced_step[1]) {
-            const uint32_t v = nb_simd_load(row);
-            sum[0] += nb_simd_low(v);
-            sum[1] += nb_simd_high(v);
+            const uint32_t first = nb_simd_load(row);
+            const uint32_t second = nb_simd_load(row + 2);
+            sum[0] += nb_simd_low(first);
+            sum[1] += nb_simd_high(first);
+            sum[2] += nb_simd_low(second);
+            sum[3] += nb_simd_high(second);
         }
     }
 }
@@ -48,11 +51,12 @@ void nb_nn_mean_s16(const int16_t *x, const nb_nn_reduction_t *over, const nb_nn
     for (uint32_t i = 0; i < over->kept[0]; i++, x += over->kept_step[0]) {
         uint32_t j = 0;
         if (over->kept_step[1] == 1) {
-            for (; j + 1 < over->kept[1]; j += LANES_S16) {
-                int32_t sum[LANES_S16];
-                sum_word_s16(x + j, over, sum);
-                *y++ = (int16_t)nb_nn_output(sum[0], how);
-                *y++ = (int16_t)nb_nn_output(sum[1], how);
+            for (; j + 3 < over->kept[1]; j += LANES) {
+                int32_t sum[LANES];
+                sum_four_s16(x + j, over, sum);
+                for (uint32_t k = 0; k < LANES; k++) {
+                    *y++ = (int16_t)nb_nn_output(sum[k], how);
+                }
             }
         }
         for (; j < over->kept[1]; j++) {
@@ -67,7 +71,7 @@ static int32_t sum_one_s8(const int8_t *x, const nb_nn_reduction_t *o)
     for (uint32_t i = 0; i < o->reduced[0]; i++, x += o->reduced_step[0]) {
         uint32_t j = 0;
         if (o->reduced_step[1] == 1) {
-            for (; j + 3 < o->reduced[1]; j += LANES_S8) {
+            for (; j + 3 < o->reduced[1]; j += LANES) {
                 const uint32_t v = nb_simd_load(x + j);
                 sum = nb_smlad(nb_sxtb16(v), ones, nb_smlad(nb_sxtb16_ror8(v), ones, sum));
             }
@@ -79,7 +83,7 @@ static int32_t sum_one_s8(const int8_t *x, const nb_nn_reduction_t *o)
     return sum;
 }
 
-static void sum_word_s8(const int8_t *x, const nb_nn_reduction_t *o, int32_t sum[LANES_S8])
+static void sum_four_s8(const int8_t *x, const nb_nn_reduction_t *o, int32_t sum[LANES])
 {
     sum[0] = sum[1] = sum[2] = sum[3] = 0;
     for (uint32_t i = 0; i < o->reduced[0]; i++, x += o->reduced_step[0]) {
@@ -99,10 +103,10 @@ void nb_nn_mean_s8(const int8_t *x, const nb_nn_reduction_t *over, int32_t zero_
     for (uint32_t i = 0; i < over->kept[0]; i++, x += over->kept_step[0]) {
         uint32_t j = 0;
         if (over->kept_step[1] == 1) {
-            for (; j + 3 < over->kept[1]; j += LANES_S8) {
-                int32_t sum[LANES_S8];
-                sum_word_s8(x + j, over, sum);
-                for (uint32_t k = 0; k < LANES_S8; k++) {
+            for (; j + 3 < over->kept[1]; j += LANES) {
+                int32_t sum[LANES];
+                sum_four_s8(x + j, over, sum);
+                for (uint32_t k = 0; k < LANES; k++) {
                     *y++ = (int8_t)nb_nn_output(sum[k] - zero_sum, how);
                 }
             }
@@ -132,16 +136,19 @@ static int32_t max_one_s16(const int16_t *x, const nb_nn_reduction_t *o)
     return most;
 }
 
-static uint32_t max_word_s16(const int16_t *x, const nb_nn_reduction_t *o)
+static void max_four_s16(const int16_t *x, const nb_nn_reduction_t *o, int16_t *y)
 {
-    uint32_t most = nb_simd_load(x);
+    uint32_t first = nb_simd_load(x);
+    uint32_t second = nb_simd_load(x + 2);
     for (uint32_t i = 0; i < o->reduced[0]; i++, x += o->reduced_step[0]) {
         const int16_t *row = x;
         for (uint32_t j = 0; j < o->reduced[1]; j++, row += o->reduced_step[1]) {
-            most = nb_max16(most, nb_simd_load(row));
+            first = nb_max16(first, nb_simd_load(row));
+            second = nb_max16(second, nb_simd_load(row + 2));
         }
     }
-    return most;
+    nb_simd_store(y, first);
+    nb_simd_store(y + 2, second);
 }
 
 void nb_nn_max_s16(const int16_t *x, const nb_nn_reduction_t *over, int16_t *y)
@@ -149,8 +156,8 @@ void nb_nn_max_s16(const int16_t *x, const nb_nn_reduction_t *over, int16_t *y)
     for (uint32_t i = 0; i < over->kept[0]; i++, x += over->kept_step[0]) {
         uint32_t j = 0;
         if (over->kept_step[1] == 1) {
-            for (; j + 1 < over->kept[1]; j += LANES_S16, y += LANES_S16) {
-                nb_simd_store(y, max_word_s16(x + j, over));
+            for (; j + 3 < over->kept[1]; j += LANES, y += LANES) {
+                max_four_s16(x + j, over, y);
             }
         }
         for (; j < over->kept[1]; j++) {
@@ -163,14 +170,23 @@ static int32_t max_one_s8(const int8_t *x, const nb_nn_reduction_t *o)
 {
     int32_t most = INT8_MIN;
     for (uint32_t i = 0; i < o->reduced[0]; i++, x += o->reduced_step[0]) {
-        for (uint32_t j = 0; j < o->reduced[1]; j++) {
+        uint32_t j = 0;
+        if (o->reduced_step[1] == 1) {
+            uint32_t pair = nb_simd_pack(most, most);
+            for (; j + 3 < o->reduced[1]; j += LANES) {
+                const uint32_t v = nb_simd_load(x + j);
+                pair = nb_max16(pair, nb_max16(nb_sxtb16(v), nb_sxtb16_ror8(v)));
+            }
+            most = larger(nb_simd_low(pair), nb_simd_high(pair));
+        }
+        for (; j < o->reduced[1]; j++) {
             most = larger(most, x[j * o->reduced_step[1]]);
         }
     }
     return most;
 }
 
-static void max_word_s8(const int8_t *x, const nb_nn_reduction_t *o, int8_t *y)
+static void max_four_s8(const int8_t *x, const nb_nn_reduction_t *o, int8_t *y)
 {
     uint32_t even = nb_sxtb16(nb_simd_load(x));
     uint32_t odd = nb_sxtb16_ror8(nb_simd_load(x));
@@ -190,8 +206,8 @@ void nb_nn_max_s8(const int8_t *x, const nb_nn_reduction_t *over, int8_t *y)
     for (uint32_t i = 0; i < over->kept[0]; i++, x += over->kept_step[0]) {
         uint32_t j = 0;
         if (over->kept_step[1] == 1) {
-            for (; j + 3 < over->kept[1]; j += LANES_S8, y += LANES_S8) {
-                max_word_s8(x + j, over, y);
+            for (; j + 3 < over->kept[1]; j += LANES, y += LANES) {
+                max_four_s8(x + j, over, y);
             }
         }
         for (; j < over->kept[1]; j++) {

@@ -23,14 +23,15 @@ static void normalise_s16(int16_t *y, uint32_t columns, int32_t sum, const int16
     const int32_t shifted = (int32_t)((((int64_t)sum << (zeros - 1)) + (1 << 13)) >> 14);
     const int32_t reciprocal = look_up(nb_nn_clamp_int16(shifted - (1 << 15) - (1 << 16)), reciprocals);
     const int32_t right = 31 - zeros;
+    const int32_t half = 1 << (right - 1);
     for (uint32_t c = 0; c < columns; c++) {
-        const int32_t v = (int32_t)(((int64_t)y[c] * reciprocal + (1 << (right - 1))) >> right);
-        y[c] = (int16_t)(v < 0 ? 0 : nb_nn_clamp_int16(v));
+        y[c] = (int16_t)nb_usat((y[c] * reciprocal + half) >> right, 15);
     }
 }
 
 void nb_nn_softmax_s16(const int16_t *x, uint32_t rows, uint32_t columns, const nb_nn_softmax_t *how, int16_t *y)
 {
+    const nb_nn_ready_t scale = nb_nn_ready(&how->scale);
     for (uint32_t r = 0; r < rows; r++, x += columns, y += columns) {
         int32_t most = x[0];
         for (uint32_t c = 1; c < columns; c++) {
@@ -38,8 +39,8 @@ void nb_nn_softmax_s16(const int16_t *x, uint32_t rows, uint32_t columns, const 
         }
         int32_t sum = 0;
         for (uint32_t c = 0; c < columns; c++) {
-            const int32_t v = nb_nn_rescale(x[c] - most, &how->scale) + INT16_MAX;
-            y[c] = (int16_t)look_up(nb_nn_clamp_int16(v), how->exp);
+            const int32_t v = nb_nn_rescale_ready(x[c] - most, &scale) + INT16_MAX;
+            y[c] = (int16_t)look_up(v < INT16_MIN ? INT16_MIN : v, how->exp);
             sum += y[c];
         }
         normalise_s16(y, columns, sum, how->reciprocal);
