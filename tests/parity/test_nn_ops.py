@@ -102,7 +102,7 @@ def test_softmax_tables_span_their_functions() -> None:
     lambda: quantise.quantise_multiplier(float("inf")),
     lambda: quantise.mul(2.0**-15, 2.0**-15, 2.0**-31),
     lambda: quantise.mul(1.0, 1.0, 2.0**-15, 255**2),
-    lambda: quantise.mul(1.0, 1.0, 2.0**31, 255**2),
+    lambda: quantise.mul(1.0, 1.0, 2.0**32, 255**2),
     lambda: quantise.requantise(1.0, 2.0**-20),
     lambda: quantise.relu(1.0, 2.0**-20),
     lambda: quantise.add(1.0, 1.0, 2.0**-15),
