@@ -159,6 +159,7 @@ class _Windowed:
     """Branches that are LSTMs over a whole window."""
 
     def __init__(self, graphs: Mapping[str, bytes]) -> None:
+        self.files = graphs
         self._graphs = {name: _Graph(content) for name, content in graphs.items()}
 
     def __call__(self, x: np.ndarray) -> np.ndarray:

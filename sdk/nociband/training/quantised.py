@@ -127,7 +127,7 @@ def _load(folder: Path) -> tuple[S0, Tensor, Tensor]:
         with np.load(folder / "calibration.npz") as arrays:
             windows = [np.asarray(arrays[k], np.float64) for k in ("train", "validation")]
     except Exception as e:  # torch and NumPy raise whatever their readers meet
-        raise ModelError(f"{folder} is not a trained model that can be fine-tuned ({type(e).__name__}: {e}); train it with "
+        raise ModelError(f"{folder} is not a trained model that can be fine-tuned ({type(e).__name__}); train it with "
                          "`nociband train`") from e
     if not network.config.on_band:
         raise ModelError(f"{folder} is not a model of the band's size; only those have an int8 form")
