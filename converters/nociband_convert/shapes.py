@@ -1,8 +1,8 @@
 """Writes the fixed networks that kernels are measured on: `python -m nociband_convert.shapes [h32] [h64]`.
 
 From build/models/h32 and h64 (S0 trained on the project's simulator with that many hidden units) to firmware/bench: the three
-graphs of each scheme, and the int8 window as one file that TensorFlow Lite Micro runs. firmware/bench/shapes.toml says layer by
-layer what they are; `figures` holds a file against it.
+graphs of each scheme, and the int8 window as one file for TensorFlow Lite Micro. firmware/bench/shapes.toml says layer by layer
+what they are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from nociband.errors import ModelError
 from nociband_convert import SCHEMES, convert, lstm_graph
+from nociband_convert.pooling import pooled
 from nociband_convert.tflite import Graph, Op
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,8 @@ def write(name: str, models: Path = ROOT / "build/models", bench: Path = BENCH) 
         for graph in GRAPHS:
             (folder / f"{graph}.tflite").write_bytes(made.files[f"{graph}.tflite"])
         if scheme == "int8":
-            (bench / f"{name}.tflite").write_bytes(lstm_graph.merge(*(made.files[f"{g}.tflite"] for g in GRAPHS)))
+            whole = lstm_graph.merge(*(made.files[f"{g}.tflite"] for g in GRAPHS))
+            (bench / f"{name}.tflite").write_bytes(pooled(whole))
 
 
 def multiply_accumulates(graph: Graph) -> list[tuple[str, int]]:

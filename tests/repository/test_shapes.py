@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from nociband.errors import ModelError
 from nociband.models import s0
-from nociband_convert import shapes, tflite
+from nociband_convert import lstm_graph, shapes, tflite
+from nociband_convert.pooling import pooled
 from nociband_convert.tflite import Graph
 
 SHAPES = shapes.shapes()
@@ -73,14 +79,75 @@ def test_the_files_are_these_layers(name: str, scheme: str) -> None:
         "logits": (1, shape["classes"])}
 
 
+def window(name: str, parts: dict[str, bytes]) -> tuple[Interpreter, dict[str, int]]:
+    """LiteRT on a single file, and the tensor of each input and output."""
+    made = Interpreter(model_content=parts[name], experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    made.allocate_tensors()
+    return made, {d["name"]: d["index"] for d in (*made.get_input_details(), *made.get_output_details())}
+
+
+def random_inputs(n: int, seed: int) -> list[dict[str, np.ndarray]]:
+    """Windows int8 that rise and fall as features do."""
+    rng = np.random.default_rng(seed)
+    drift = np.cumsum(rng.normal(0, 3, (n, 138, 6)), 1) + rng.normal(0, 4, (n, 138, 6))
+    x = np.clip(np.rint(drift), -128, 127).astype(np.int8)
+    return [{"eda": w[None, :, :2].copy(), "emg": w[None, :, 2:].copy()} for w in x]
+
+
+def run(interpreter: Interpreter, numbers: dict[str, int], inputs: dict[str, np.ndarray]) -> np.ndarray:
+    interpreter.reset_all_variables()
+    for name, values in inputs.items():
+        interpreter.set_tensor(numbers[name], values)
+    interpreter.invoke()
+    return interpreter.get_tensor(numbers["logits"])[0].astype(int)
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_single_file_is_the_three_in_one(name: str) -> None:
-    whole, parts = tflite.read(shapes.BENCH / f"{name}.tflite"), read(name, "int8")
-    assert [op.kind for op in whole.ops] == [op.kind for g in shapes.GRAPHS for op in parts[g].ops]
-    assert sum(macs for _, macs in shapes.multiply_accumulates(whole)) == SHAPES[name]["macs"]
-    constants = [t.data for g in shapes.GRAPHS for t in parts[g].tensors if t.data is not None]
-    found = [t.data for t in whole.tensors if t.data is not None]
-    assert len(found) == len(constants) and all(np.array_equal(a, b) for a, b in zip(found, constants, strict=True))
+    path = shapes.BENCH / f"{name}.tflite"
+    merged = lstm_graph.merge(*((shapes.BENCH / name / "int8" / f"{g}.tflite").read_bytes() for g in shapes.GRAPHS))
+    assert path.read_bytes() == pooled(merged)
+    assert sum(macs for _, macs in shapes.multiply_accumulates(tflite.read(path))) == SHAPES[name]["macs"]
+    files = {"merged": merged, "committed": path.read_bytes()}
+    one, other = window("merged", files), window("committed", files)
+    found = np.array([[run(*one, inputs), run(*other, inputs)] for inputs in random_inputs(12, 5)])
+    assert len(np.unique(found[:, 0], axis=0)) > 6, "logits that say nothing"
+    assert np.abs(found[:, 0] - found[:, 1]).max() <= 2     # a mean rounds otherwise in a pooling layer
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_tensorflow_lite_micro_runs_the_single_file(name: str) -> None:
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    content = (shapes.BENCH / f"{name}.tflite").read_bytes()
+    micro, lite = runtime.Interpreter.from_bytes(content, arena_size=100_000), window("it", {"it": content})
+    for inputs in random_inputs(12, 6):
+        micro.reset()
+        for position, values in enumerate(inputs.values()):
+            micro.set_input(values, position)
+        micro.invoke()
+        assert np.abs(micro.get_output(0)[0].astype(int) - run(*lite, inputs)).max() <= 2
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_reference_figures_are_of_the_committed_file(name: str) -> None:
+    figures = json.loads((shapes.BENCH / "tflm.json").read_text("utf-8"))["shapes"][name]
+    content = (shapes.BENCH / figures["file"]).read_bytes()
+    assert figures["sha256"] == hashlib.sha256(content).hexdigest(), "measure TensorFlow Lite Micro again: another file"
+    assert (figures["file_bytes"], figures["macs"]) == (len(content), SHAPES[name]["macs"])
+    for kernels in ("cmsis_nn", "reference_kernels"):
+        for row in figures[kernels].values():
+            assert row["instructions_per_window"] > figures["macs"] and row["text_bytes"] > len(content)
+
+
+def test_what_cannot_be_pooled_is_refused() -> None:
+    head = (shapes.BENCH / "h32/int16x8/head.tflite").read_bytes()
+    flat = schema.ModelT.InitFromObj(schema.Model.GetRootAs(head, 0))
+    reduced = next(op for op in flat.subgraphs[0].operators if len(op.inputs) == 2)
+    flat.subgraphs[0].tensors[reduced.inputs[0]].shape = [1, 138 * 32]
+    builder = flatbuffers.Builder(1 << 14)
+    builder.Finish(flat.Pack(builder), b"TFL3")
+    with pytest.raises(ModelError, match="cannot be a pooling layer"):
+        pooled(bytes(builder.Output()))
 
 
 def test_what_is_no_shape_is_refused(tmp_path: Path) -> None:
