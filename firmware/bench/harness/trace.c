@@ -15,37 +15,49 @@ uint32_t trace_end(void)
 
 #ifdef NB_TRACE
 #include "nb_nn_branch.h"
+#include "nb_nn_lstm_int8.h"
 
-void trace_states(const int8_t *hs, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        hash = hash * 31u + (uint16_t)hs[i];
-    }
-}
+/* What the linker calls the function itself, and what it calls in its place. */
+#define WRAPPED(name) __real_##name
+#define WRAPPER(name) __wrap_##name
 
-void __real_nb_nn_branch(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
-                         int16_t *mean, int16_t *maximum);
-void __wrap_nb_nn_branch(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
-                         int16_t *mean, int16_t *maximum);
+void WRAPPED(nb_nn_branch)(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
+                           int16_t *mean, int16_t *maximum);
+void WRAPPER(nb_nn_branch)(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
+                           int16_t *mean, int16_t *maximum);
+void WRAPPED(nb_nn_lstm_int8)(const nb_nn_lstm_int8_t *lstm, nb_nn_lstm_int8_step_t *step, const int16_t *x, uint32_t stride,
+                              uint32_t steps, int16_t *state, int8_t *hs);
+void WRAPPER(nb_nn_lstm_int8)(const nb_nn_lstm_int8_t *lstm, nb_nn_lstm_int8_step_t *step, const int16_t *x, uint32_t stride,
+                              uint32_t steps, int16_t *state, int8_t *hs);
 
-static nb_nn_lstm_step_t *step;
+static nb_nn_lstm_step_t *watched_step;
 
 static void step_and_look(const nb_nn_lstm_t *lstm, int16_t *row)
 {
-    step(lstm, row);
+    watched_step(lstm, row);
     const int16_t *h = row + lstm->row + lstm->inputs;
     for (uint32_t u = 0; u < lstm->units; u++) {
         hash = hash * 31u + (uint16_t)h[u];
     }
 }
 
-/* The branch as it is, but for a step that is looked at. */
-void __wrap_nb_nn_branch(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
-                         int16_t *mean, int16_t *maximum)
+/* int16x8: the branch as it is, but for a step that is looked at. */
+void WRAPPER(nb_nn_branch)(const nb_nn_branch_t *branch, const int16_t *x, uint32_t stride, const nb_nn_branch_memory_t *memory,
+                           int16_t *mean, int16_t *maximum)
 {
     nb_nn_branch_t watched = *branch;
-    step = branch->step;
+    watched_step = branch->step;
     watched.step = step_and_look;
-    __real_nb_nn_branch(&watched, x, stride, memory, mean, maximum);
+    WRAPPED(nb_nn_branch)(&watched, x, stride, memory, mean, maximum);
+}
+
+/* int8: it leaves all hidden states behind. */
+void WRAPPER(nb_nn_lstm_int8)(const nb_nn_lstm_int8_t *lstm, nb_nn_lstm_int8_step_t *step, const int16_t *x, uint32_t stride,
+                              uint32_t steps, int16_t *state, int8_t *hs)
+{
+    WRAPPED(nb_nn_lstm_int8)(lstm, step, x, stride, steps, state, hs);
+    for (uint32_t i = 0; i < steps * lstm->hidden; i++) {
+        hash = hash * 31u + (uint16_t)hs[i];
+    }
 }
 #endif

@@ -17,8 +17,8 @@ MODEL_BEGINS = 0x10000      # as in harness.ld: what lies below is the harness
 CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 OPTIMISATION = {"fast": "-O2", "small": "-Os"}
 FLAGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
-TRACED = ("nb_nn_branch", "nb_nn_lstm_int8")    # kernels whose hidden states trace.h can look at
-TRACE = ("-DNB_TRACE", "-include", "trace.h", "-Wl,--wrap=nb_nn_branch")
+TRACED = ("nb_nn_branch", "nb_nn_lstm_int8")    # kernels that trace.c wraps, to look at the hidden states
+TRACE = ("-DNB_TRACE", *(f"-Wl,--wrap={name}" for name in TRACED))
 _LIBS = ("nb_spec", "nb_window", "nb_model", "nb_nn")
 
 
@@ -72,10 +72,10 @@ def build_arm(text: str, packing: str, into: Path, traced: bool = False) -> Imag
     kernels = [into / "model.c", *_kernels()]
     for sources, flags in ((own, ["-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]),
                            (kernels, [OPTIMISATION[packing], *sections])):
-        run(["arm-none-eabi-gcc", *CPU, *FLAGS, *flags, *trace, *_includes(), "-c", *map(str, sources)], into)
+        run(["arm-none-eabi-gcc", *CPU, *FLAGS, *flags, *trace[:1], *_includes(), "-c", *map(str, sources)], into)
     elf = into / "model.elf"
     objects = [f"{p.stem}.o" for p in (*own, *kernels)]
-    run(["arm-none-eabi-gcc", *CPU, *objects, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", *trace[-1:],
+    run(["arm-none-eabi-gcc", *CPU, *objects, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", *trace,
          f"-T{harness() / 'harness.ld'}", "-o", str(elf)], into)
     sizes = run(["arm-none-eabi-size", "-A", "-d", str(elf)])
     section = {m[1]: int(m[2]) for m in re.finditer(r"^(\.\S+)\s+(\d+)", sizes, re.M)}

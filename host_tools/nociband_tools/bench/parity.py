@@ -164,5 +164,5 @@ def compare(expected: np.ndarray, got: np.ndarray, states: bool, numbers: np.nda
 
 
 def states_reachable(text: str) -> bool:
-    """Whether trace.h can look at the hidden states of this generated C."""
-    return any(re.search(rf"\b{name}(_run)?\(", text) for name in image.TRACED)
+    """Whether trace.c can look at the hidden states of this generated C."""
+    return any(re.search(rf"\b{name}\(", text) for name in image.TRACED)

@@ -34,7 +34,7 @@ def windows_for(folder: Path, scheme: str, real: int, random: int) -> dict[str, 
     own = (folder / "manifest.json").is_file()
     found = windows.real_windows(real, scales_of(folder))
     return {"real": found if own else windows.for_scheme(found, scheme),
-            "random": windows.for_scheme(windows.random_windows(random, SEED), scheme)}
+            "random": windows.random_for_scheme(random, SEED, scheme)}
 
 
 def run(folder: Path, scheme: str, targets: Sequence[str], counts: tuple[int, int], emulated: int,

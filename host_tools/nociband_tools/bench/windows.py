@@ -94,8 +94,14 @@ def save(file: Path, values: np.ndarray) -> None:
 
 
 def for_scheme(windows: np.ndarray, scheme: str) -> np.ndarray:
-    """The same windows in the steps of a scheme's input: as they are for int16x8, an eighth of the bits for int8.
-
-    An int8 model is still given int16, and clamps what lies beyond its range itself.
-    """
+    """The same windows in the steps of a scheme's input: as they are for int16x8, the upper eight bits (rounded) for int8."""
     return windows if scheme == "int16x8" else np.rint(windows / 256).astype(np.int16)
+
+
+def random_for_scheme(n: int, seed: int, scheme: str) -> np.ndarray:
+    """Random windows for a model of a scheme. An int8 model is given int16 as well and clamps what lies beyond its range: every
+    other window is left as it is, faint ones within the range and loud ones far outside."""
+    found = random_windows(n, seed)
+    if scheme == "int8":
+        found[1::2] = for_scheme(found[1::2], scheme)
+    return found
