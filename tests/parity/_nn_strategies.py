@@ -236,6 +236,85 @@ def renaming(draw: Draw, kind: str) -> Case:
     return op.numbers(s[::-1]).case(s[::-1], scale, zero, schema.ReshapeOptionsT(), version=1)
 
 
+class Chain:
+    """A graph in the making of several operations over tensors (1, time, channels) and what comes of them."""
+
+    def __init__(self, draw: Draw, dtype: str) -> None:
+        self.draw, self.dtype, self.builder = draw, dtype, Builder()
+        self.at: list[tuple[int, tuple[int, ...], float, int]] = []
+        self.inputs: list[int] = []
+        self.values: list[np.ndarray] = []
+        self.what: list[str] = []
+
+    def input(self, s: tuple[int, ...]) -> None:
+        scale, zero = self.draw(SCALES[self.dtype]), zero_point(self.draw, self.dtype)
+        self.inputs.append(self.builder.tensor(s, self.dtype, [scale], zero, name=f"x{len(self.inputs)}"))
+        self.values.append(values(self.draw(SEEDS), self.dtype, s))
+        self.at.append((self.inputs[-1], s, scale, zero))
+
+    def op(self, kind: str, xs: Sequence[int], s: tuple[int, ...], scale: float, zero: int, options: Any = None,
+           version: int = 3, numbers: Sequence[Any] = ()) -> None:
+        y = self.builder.tensor(s, self.dtype, [scale], zero, name=f"t{len(self.at)}")
+        stored = [self.builder.constant(np.array(n, np.int32)) for n in numbers]
+        self.builder.op(kind, [*xs, *stored], [y], options, version)
+        self.at.append((y, s, scale, zero))
+        self.what.append(f"{kind}{s}")
+
+    def add(self, a: tuple[int, tuple[int, ...], float, int], b: tuple[int, tuple[int, ...], float, int]) -> None:
+        options, zero = schema.AddOptionsT(), zero_point(self.draw, self.dtype)
+        options.potScaleInt16 = False
+        self.op("ADD", [a[0], b[0]], a[1], max(a[2], b[2]) * 1.3, zero, options, 3 if self.dtype == "int16" else 2)
+
+    def step(self) -> None:
+        """One more operation, on tensors that are there."""
+        kind = self.draw(st.sampled_from(["ADD", "MUL", "TANH", "RELU", "RESHAPE", "MEAN", "CONCATENATION", "SLICE"]))
+        x, s, scale, zero = self.draw(st.sampled_from(self.at))
+        other = self.draw(st.sampled_from([t for t in self.at if t[1] == s]))
+        wide = self.dtype == "int16"
+        if kind == "ADD":
+            self.add((x, s, scale, zero), other)
+        elif kind == "MUL":
+            y_scale = scale * other[2] * (20000 if wide else 90)
+            self.op(kind, [x, other[0]], s, y_scale, zero_point(self.draw, self.dtype), schema.MulOptionsT(), 4 if wide else 2)
+        elif kind == "TANH":
+            self.op(kind, [x], s, 2.0**-15 if wide else 2.0**-7, 0)
+        elif kind == "RELU":
+            self.op(kind, [x], s, scale * 0.8, zero, version=3 if wide else 2)
+        elif kind == "RESHAPE":
+            self.op(kind, [x], s[::-1], scale, zero, schema.ReshapeOptionsT(), 1, [s[::-1]])
+        elif kind == "MEAN":
+            options = schema.ReducerOptionsT()
+            options.keepDims = True
+            axis = self.draw(st.integers(0, 2))
+            self.op(kind, [x], (*s[:axis], 1, *s[axis + 1:]), scale, zero, options, 2, [[axis]])
+        elif kind == "CONCATENATION":
+            options = schema.ConcatenationOptionsT()
+            options.axis = 1
+            self.op(kind, [x, x], (s[0], 2 * s[1], s[2]), scale, zero, options, 3 if wide else 2)
+        else:
+            size = max(1, s[1] - 1)
+            self.op(kind, [x], (s[0], size, s[2]), scale, zero, schema.SliceOptionsT(), 3 if wide else 2,
+                    [[0, s[1] - size, 0], [s[0], size, s[2]]])
+
+    def case(self) -> Case:
+        y = self.at[-1][0]
+        return Case(f"{self.dtype}: {' '.join(self.what)}", self.builder.finish(self.inputs, [y]), tuple(self.values))
+
+
+@st.composite
+def chain(draw: Draw) -> Case:
+    """Three to twelve operations whose tensors share memory, are renamed and are worked on in place."""
+    made = Chain(draw, draw(DTYPES))
+    s = (1, draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+    made.input(s)
+    if draw(st.booleans()):
+        made.input(s)
+        made.add(*made.at)
+    for _ in range(draw(st.integers(3, 12))):
+        made.step()
+    return made.case()
+
+
 STRATEGIES: dict[str, st.SearchStrategy[Case]] = {
     **{kind: of_two(kind) for kind in ("ADD", "SUB", "MUL")},
     **{kind: of_one(kind) for kind in ("QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1")},

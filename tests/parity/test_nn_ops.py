@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_nn_matrix
 from _clib import FIRMWARE_LIB
 from _nn import litert, one_op, schema
 from _nn_graphs import Case, Native, check_m4, check_native
-from _nn_strategies import STRATEGIES, OneOp
+from _nn_strategies import STRATEGIES, OneOp, chain
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,22 @@ def test_random_graphs_on_an_emulated_cortex_m4(tmp_path: Path, flags: tuple[str
         check_m4([case for some in cases for case in some], tmp_path, flags)
 
     run()
+
+
+def test_random_chains_of_operations(native: Native) -> None:
+    """Operations one after another: memory is shared, and no value is overwritten while it is needed."""
+    @settings(RANDOM, max_examples=8)
+    @given(st.lists(chain(), min_size=EACH, max_size=EACH))
+    def run(cases: list[Case]) -> None:
+        check_native(native, cases)
+
+    run()
+
+
+def test_every_operation_that_the_reader_takes_is_compared() -> None:
+    lstm = (Path(__file__).parent / "test_nn_lstm_int8.py").read_text()
+    elsewhere = {"UNIDIRECTIONAL_SEQUENCE_LSTM"} if "from nociband_convert.lstm_graph import" in lstm else set()
+    assert {*STRATEGIES, *test_nn_matrix.KINDS, *elsewhere} == set(tflite.SUPPORTED)
 
 
 # --- values that random ones may miss -------------------------------------------------------------------------------------
