@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from nociband_convert.tflite import Graph
@@ -29,7 +29,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "parity")]
 CPU_SECONDS_MAX = 5.0
 """For one file under instrumentation, reader and generator together; the reader alone has 2 s without it."""
 TIMEOUT_SECONDS = 10
-RSS_MIB_MAX = 1024
+RSS_MIB_MAX = 2048
+ROUND_SECONDS = 240
+"""Then a new process goes on with the same corpus: Atheris keeps what instrumented comparisons compared, kilobytes a run."""
+INSTRUMENTED = [f"nociband_convert.{name}" for name in ("tflite", "tflite_rules", "graph", "arena", "quantise", "operations",
+                                                        "standalone", "lstm", "branch", "lstm_int8")]
+"""What reads and decides; modules that compute with whole arrays are left out."""
 REPORT_EVERY = 250
 INPUT_BYTES_MAX = 16384
 FINDING_STATUS = 1
@@ -41,7 +46,7 @@ class Target:
     def __init__(self, path: Path) -> None:
         import atheris
 
-        with atheris.instrument_imports(include=["nociband_convert"]):
+        with atheris.instrument_imports(include=INSTRUMENTED):
             from nociband_convert import lstm_int8, operations, standalone, tflite, to_c
         from _s0 import graphs
         from _tflite_mutate import Maker
@@ -117,35 +122,53 @@ def child(folder: Path, arguments: list[str]) -> None:
 def fuzz(seconds: int, runs: int, seed: int, findings: Path, log: Path | None) -> int:
     """Run it, print the summary; 0, or 1 when something was found (the input then lies in `findings`)."""
     findings.mkdir(parents=True, exist_ok=True)
-    options = [f"-max_total_time={seconds}", f"-runs={runs}", f"-seed={seed}", f"-timeout={TIMEOUT_SECONDS}",
-               f"-rss_limit_mb={RSS_MIB_MAX}", f"-max_len={INPUT_BYTES_MAX}", f"-artifact_prefix={findings}/", "-len_control=20",
-               "-print_final_stats=1"]
-    begin = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, "--child", folder, *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                                   env={**os.environ, "PYTHONHASHSEED": "0"})
-        lines = []
-        with open(log or os.devnull, "w") as copy:
-            assert process.stdout is not None
-            for line in process.stdout:
-                lines.append(line)
-                copy.write(line)
-                copy.flush()
-        status = process.wait()
+    begin, outputs, status = time.monotonic(), [], 0
+    with tempfile.TemporaryDirectory() as folder, open(log or os.devnull, "w") as copy:
+        while not status:
+            left = seconds - int(time.monotonic() - begin) if seconds else 0
+            if (seconds and left <= 0) or (outputs and not seconds):
+                break
+            limit = min(left, ROUND_SECONDS)
+            output, status = _round(Path(folder), limit, runs, seed + len(outputs), findings, copy)
+            outputs.append(output)
     if status:
-        print("".join(lines[-60:]))
-    print(_summary("".join(lines), time.monotonic() - begin))
+        print("\n".join(outputs[-1].splitlines()[-60:]))
+    print(_summary(outputs, time.monotonic() - begin))
     print(f"FOUND something (status {status}); the input is in {findings}" if status else "found no crash and no hang")
     return FINDING_STATUS if status else 0
 
 
-def _summary(output: str, took: float) -> str:
-    patterns = (r"stat::number_of_executed_units:\s*(\d+)", r"cov: (\d+)", r"ft: (\d+)", r"stat::peak_rss_mb:\s*(\d+)",
-                r"target: (.*)")
-    runs, edges, features, peak, target = ((re.findall(pattern, output) or ["?"])[-1] for pattern in patterns)
-    return (f"{runs} runs in {took:.0f} s; coverage {edges} edges, {features} features; peak {peak} MiB\n"
-            f"last count: {target} (CPU time, instrumented)")
+def _round(folder: Path, seconds: int, runs: int, seed: int, findings: Path, copy: TextIO) -> tuple[str, int]:
+    """One process; what it printed, and its status."""
+    options = [f"-max_total_time={seconds}", f"-runs={runs}", f"-seed={seed}", f"-timeout={TIMEOUT_SECONDS}",
+               f"-rss_limit_mb={RSS_MIB_MAX}", f"-max_len={INPUT_BYTES_MAX}", f"-artifact_prefix={findings}/", "-len_control=20",
+               "-print_final_stats=1"]
+    process = subprocess.Popen([sys.executable, __file__, "--child", str(folder), *options], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, "PYTHONHASHSEED": "0"})
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        copy.write(line)
+        copy.flush()
+    return "".join(lines), process.wait()
+
+
+def _summary(outputs: list[str], took: float) -> str:
+    def last(pattern: str, text: str) -> str:
+        return (re.findall(pattern, text) or ["0"])[-1]
+
+    runs = sum(int(last(r"stat::number_of_executed_units:\s*(\d+)", o)) for o in outputs)
+    peak = max(int(last(r"stat::peak_rss_mb:\s*(\d+)", o)) for o in outputs)
+    counts, slowest = Counter[str](), 0.0
+    for output in outputs:
+        for name, value in re.findall(r"(\w+)=(\d+) ", last(r"target: (.*)", output)):
+            counts[name] += int(value)
+        slowest = max(slowest, float(last(r"slowest=([\d.]+)s", output)))
+    edges, features = last(r"cov: (\d+)", outputs[-1]), last(r"ft: (\d+)", outputs[-1])
+    outcomes = ", ".join(f"{name} {value}" for name, value in sorted(counts.items()) if name != "runs")
+    return (f"{runs} runs in {took:.0f} s, {len(outputs)} processes; coverage {edges} edges, {features} features; peak {peak} MiB\n"
+            f"of the first {counts['runs']}: {outcomes}; slowest file {slowest:.2f} s of CPU, instrumented")
 
 
 def again(data: bytes, save: Path | None) -> None:
