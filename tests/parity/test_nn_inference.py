@@ -1,4 +1,4 @@
-"""Loading a model folder on the host: every file is checked against the manifest, and a window is fast enough."""
+"""A model folder on the host: every file is checked against the manifest, both schemes run, and a window is fast enough."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from _nn import MODELS, random_windows
+from _nn_int8 import BENCH, int8_folder, litert_interpreter
 
 from nociband.errors import ModelError, NocibandError, SpecError
 from nociband.inference import Model
@@ -57,6 +58,9 @@ def manifest(**changes: object) -> Callable[[Path], None]:
     (manifest(branches={"eda": {"hidden": 16}}), SpecError, "branches.emg.hidden"),
     (manifest(branches={"eda": {"hidden": 16}, "emg": {"hidden": 12}}), SpecError, "shape"),
     (manifest(files={}), SpecError, "SHA-256"),
+    (manifest(scheme="float32"), SpecError, "scheme 'float32' is not one of int16x8, int8"),
+    (manifest(scheme="int8"), SpecError, "no int8 tensor x"),
+    (manifest(scheme="int8", output={"scale": 0.1, "zero_point": -129}), SpecError, "zero_point"),
 ])
 def test_a_folder_that_does_not_hold_together(folder: Path, change: Callable[[Path], None], error: type[NocibandError],
                                               words: str) -> None:
@@ -88,3 +92,37 @@ def test_the_shipped_models_say_what_they_are(path: Path) -> None:
         assert (m.of, m.synthetic, m.labels) == ("emotion", False, ("angry", "happy", "neutral")) and "not pain" in m.warning
     elif path.name == "synthetic_pain5":
         assert (m.of, m.synthetic) == ("pain", True) and [c.value for c in m.classes] == [0, 2.5, 5, 7.5, 10]
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.name)
+def test_many_windows_at_once_are_each_of_them(path: Path) -> None:
+    model, windows = Model.load(path), random_windows(21, seed=3)
+    each = [model.logits(x).tolist() for x in windows]
+    assert len({tuple(row) for row in each}) > 10
+    assert model.logits_of(windows).tolist() == each
+    assert model.logits_of(windows[:5]).tolist() == each[:5] and model.logits_of(windows[:0]).shape == (0, len(each[0]))
+    hs = model.hidden("emg", windows)
+    assert all(np.array_equal(hs[i], model.states("emg", windows[i])[0]) for i in (0, 20))
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((138, 6), np.int16), ((2, 138, 5), np.int16), ((2, 138, 6), np.int8)])
+def test_windows_of_another_shape_or_type(shape: tuple[int, ...], dtype: type) -> None:
+    with pytest.raises(ModelError, match="windows are int16"):
+        Model.load(MODELS[0]).logits_of(np.zeros(shape, dtype))
+
+
+def test_an_int8_model_takes_the_same_windows_and_clamps_them(tmp_path: Path) -> None:
+    model = Model.load(int8_folder(tmp_path))
+    windows = random_windows(12, seed=5)
+    windows[6:] //= 200
+    found = model.logits_of(windows)
+    assert found.dtype == np.int16 and found.min() >= -128 and found.max() <= 127 and len(np.unique(found, axis=0)) > 8
+    assert [model.logits(x).tolist() for x in windows] == found.tolist()
+    assert np.array_equal(model.logits_of(np.clip(windows, -128, 127)), found)
+    interpreter = litert_interpreter((BENCH / "int8/eda.tflite").read_bytes())
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.clip(windows[7:8, :, :2], -128, 127).astype(np.int8))
+    interpreter.invoke()
+    expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert np.array_equal(model.hidden("eda", windows)[7], expected[0]) and model.hidden("eda", windows).dtype == np.int8
+    with pytest.raises(ModelError, match="do not give cell states"):
+        model.states("eda", windows[0])
