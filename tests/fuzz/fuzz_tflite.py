@@ -122,7 +122,8 @@ def child(folder: Path, arguments: list[str]) -> None:
 def fuzz(seconds: int, runs: int, seed: int, findings: Path, log: Path | None) -> int:
     """Run it, print the summary; 0, or 1 when something was found (the input then lies in `findings`)."""
     findings.mkdir(parents=True, exist_ok=True)
-    begin, outputs, status = time.monotonic(), [], 0
+    outputs: list[str] = []
+    begin, status = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder, open(log or os.devnull, "w") as copy:
         while not status:
             left = seconds - int(time.monotonic() - begin) if seconds else 0
@@ -167,8 +168,8 @@ def _summary(outputs: list[str], took: float) -> str:
         slowest = max(slowest, float(last(r"slowest=([\d.]+)s", output)))
     edges, features = last(r"cov: (\d+)", outputs[-1]), last(r"ft: (\d+)", outputs[-1])
     outcomes = ", ".join(f"{name} {value}" for name, value in sorted(counts.items()) if name != "runs")
-    return (f"{runs} runs in {took:.0f} s, {len(outputs)} processes; coverage {edges} edges, {features} features; peak {peak} MiB\n"
-            f"of the first {counts['runs']}: {outcomes}; slowest file {slowest:.2f} s of CPU, instrumented")
+    return (f"{runs} runs in {took:.0f} s, {len(outputs)} processes; coverage {edges} edges, {features} features; "
+            f"peak {peak} MiB\nof the first {counts['runs']}: {outcomes}; slowest file {slowest:.2f} s of CPU, instrumented")
 
 
 def again(data: bytes, save: Path | None) -> None:
