@@ -130,3 +130,11 @@ def _saved(folder: Path, n: int) -> Path:
     np.save(folder / "windows.npy", windows)
     return folder / "windows.npy"
 
+
+
+def test_the_doctor_says_which_runtime_it_is() -> None:
+    from nociband_tools.commands import doctor
+
+    found = {f.name: f for f in doctor.findings()}
+    for scheme in runtimes.SCHEMES:
+        assert found[f"runtime of {scheme} models"].found and "ai-edge-litert" in found[f"runtime of {scheme} models"].detail

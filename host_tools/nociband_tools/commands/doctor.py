@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from nociband.inference.runtime import SCHEMES
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -71,6 +73,18 @@ def _package(module: str, distribution: str, extra: str) -> Finding:
                    f"{advice}, or pip install '{wanted}'")
 
 
+def _runtime(scheme: str) -> Finding:
+    """Which TensorFlow Lite runs models of a scheme on this machine: one that passes the self-test."""
+    from nociband.errors import NocibandError
+    from nociband.inference import runtime_for
+
+    name, purpose = f"runtime of {scheme} models", "predictions on the host, the same as the band's"
+    try:
+        return Finding(name, True, str(runtime_for(scheme)), purpose)
+    except NocibandError as e:
+        return Finding(name, False, "", purpose, str(e))
+
+
 def _data() -> Finding:
     from nociband.errors import DataError
     from nociband.signals import datasets
@@ -89,7 +103,8 @@ def _python() -> Finding:
 
 def findings() -> list[Finding]:
     """Everything that the project's commands may need, in the order of need."""
-    return [_python(), *(_program(*row) for row in PROGRAMS), *(_package(*row) for row in PACKAGES), _data()]
+    return [_python(), *(_program(*row) for row in PROGRAMS), *(_package(*row) for row in PACKAGES),
+            *(_runtime(scheme) for scheme in SCHEMES), _data()]
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False) -> None:
