@@ -94,19 +94,31 @@ def load(folder: Path) -> tuple[Trained, S0 | None]:
 
 def roundings(trained: Trained, x: np.ndarray) -> dict[str, float]:
     """Error in logits of each of int8's roundings alone, of all, and of all but the logits': rms over windows x, predicted in
-    torch, as a share of the logits' spread. The logits' range is that of all that occur: clipping is no error of rounding."""
+    torch, as a share of the logits' spread. Beside them what a cell state of 8 bits would cost. The logits' range is that of
+    all that occur: clipping is no error of rounding."""
     calibrated = torch.from_numpy(trained.normalised(trained.train))
     ranges = _unclipped(trained.network, s0_int8.calibrate(trained.network, calibrated), calibrated)
     windows = torch.from_numpy(x)
     exact = _float_logits(trained.network, windows)
 
-    def error(left_out: set[str]) -> float:
+    def error(form: type[RoundedS0], left_out: set[str]) -> float:
         with torch.no_grad():
-            got = RoundedS0(trained.network, ranges, left_out)(windows)
+            got = form(trained.network, ranges, left_out)(windows)
         return float((got - exact).square().mean().sqrt() / exact.std())
 
-    alone = {name: error(set(ROUNDINGS) - {name}) for name in ROUNDINGS}
-    return {"all": error(set()), "all but logits": error({"logits"}), **alone}
+    alone = {name: error(RoundedS0, set(ROUNDINGS) - {name}) for name in ROUNDINGS}
+    return {"all": error(RoundedS0, set()), "all but logits": error(RoundedS0, {"logits"}), **alone,
+            "cell, 8 bits": error(_CoarseCell, set(ROUNDINGS) - {"cell"})}
+
+
+class _CoarseCell(RoundedS0):
+    """With a cell state of 8 bits in place of 16, as explicit int8 gates have it."""
+
+    def _activation(self, name: str, value: torch.Tensor) -> torch.Tensor:
+        kind, _, branch = name.partition("_")
+        if kind == "cell" and kind not in self.exact:
+            return s0_int8.on(value, s0_int8.symmetric(self.ranges.cell_limit[branch] / s0_int8.CELL_MARGIN))
+        return super()._activation(name, value)
 
 
 def _unclipped(network: S0, ranges: s0_int8.Ranges, x: torch.Tensor) -> s0_int8.Ranges:
