@@ -21,6 +21,9 @@ from nociband_convert.operations.writer import c_array
 from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
 
 PACKINGS = ("fast", "small")
+SIZE_MAX = 512
+"""Inputs and hidden units: the step's code grows with them, and its offsets must fit instructions."""
+
 _BIASES, _STATE_H, _STATE_C = 12, 18, 19
 _LEFT_OUT = (9, 10, 11, 16, 17, 20, 21, 22, 23)
 _GATE_UNIT = np.float32(2.0**-12)
@@ -140,6 +143,7 @@ def _only_op(graph: Graph) -> Op:
     x, hs, h, c = (graph.tensors[t] for t in (op.inputs[0], op.outputs[0], op.inputs[_STATE_H], op.inputs[_STATE_C]))
     shapes = (len(x.shape), len(hs.shape), x.shape[0]) == (3, 3, 1) and hs.shape[:2] == x.shape[:2]
     _require(graph, shapes, f"its LSTM works from {x.shape} to {hs.shape}, not from (1, T, n) to (1, T, H)")
+    _require(graph, max(x.shape[2], hs.shape[2]) <= SIZE_MAX, f"its LSTM has more than {SIZE_MAX} inputs or hidden units")
     _require(graph, h.shape == c.shape == (1, hs.shape[2]), f"its LSTM's states are {h.shape} and {c.shape}")
     dtypes = [t.dtype for t in (x, hs, h, c)]
     _require(graph, dtypes == ["int8", "int8", "int8", "int16"], f"its LSTM has {', '.join(dtypes)}, not int8 and an int16 cell")
@@ -177,7 +181,7 @@ def _cell_exponent(graph: Graph, op: Op) -> int:
     mantissa, exponent = np.frexp(scales[0]) if len(scales) == 1 else (0.0, 0)
     bits = int(exponent) - 1 + 15
     _require(graph, mantissa == 0.5 and bits in lstm_curves.TANH_INTEGER_BITS,
-             f"its cell state has steps of {scales}, not one power of two from 2^-13 to 2^-9")
+             f"its cell state has steps of {scales}; they must be one power of two from 2^-13 to 2^-9, a range of 4 to 64")
     return bits - 15
 
 

@@ -291,7 +291,7 @@ def test_frozen_shapes_natively(path: Path, packing: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("flags", [("-O2",), ("-Os",), ("-O2", "-DNB_NN_PORTABLE")], ids=" ".join)
 @pytest.mark.parametrize(("inputs", "units", "exponent", "packing", "clip"), [
     (4, 32, -11, "fast", 0.0), (2, 32, -12, "small", 0.0), (5, 33, -9, "fast", 9.0), (3, 7, -13, "small", 2.0),
-    (1, 1, -10, "fast", 0.0)])
+    (1, 1, -10, "fast", 0.0), (6, 160, -12, "fast", 0.0)])
 def test_runs_on_the_cortex_m4(inputs: int, units: int, exponent: int, packing: str, clip: float, flags: tuple[str, ...],
                                tmp_path: Path) -> None:
     content = build("eda", random_weights(inputs, units, units, 2.0), 1 / 40, 1 / 127, exponent, 30, clip)
@@ -382,9 +382,11 @@ def test_other_forms_are_refused(change: Callable[[Any, Any], None], words: str,
         source(changed_graph(content, change), "fast", tmp_path)
 
 
-def test_sums_that_could_overflow_and_unknown_packings_are_refused(tmp_path: Path) -> None:
+def test_sums_that_could_overflow_sizes_and_unknown_packings_are_refused(tmp_path: Path) -> None:
     large = LstmWeights(*(np.ones((4, 2, n)) for n in (1, 2)), np.full((4, 2), 900.0), [1e-6] * 4)
     with pytest.raises(ModelError, match="sums of the input gate"):
         source(build("eda", large, 1e-3, 1 / 128, -12, 5), "fast", tmp_path)
+    with pytest.raises(ModelError, match="more than 512 inputs or hidden units"):
+        source(build("eda", random_weights(1, 513, 0), 0.1, 1 / 128, -12, 5), "fast", tmp_path)
     with pytest.raises(ModelError, match="choose one of fast, small"):
         source(build("eda", random_weights(2, 4, 0), 0.1, 1 / 128, -12, 5), "medium", tmp_path)

@@ -32,10 +32,10 @@ typedef struct {
     const uint8_t *curve_steps;
     uint16_t inputs;
     uint16_t hidden;
-    uint8_t packed;     /* the weights of h, and the curve */
-    uint8_t cell_right; /* i * g / 2^cell_right is in the cell state's step: 30 + its exponent */
-    uint8_t cell_left;  /* the cell state * 2^cell_left is in the curve's step: 13 + its exponent */
-    int16_t clip;       /* the cell state's limit, 0 for none */
+    uint8_t packed;                               /* the weights of h, and the curve */
+    uint8_t cell_right;                           /* i * g / 2^cell_right is in the cell state's step: 30 + its exponent */
+    uint8_t cell_left;                            /* the cell state * 2^cell_left is in the curve's step: 13 + its exponent */
+    int16_t clip;                                 /* the cell state's limit, 0 for none */
     nb_nn_lstm_rescale_t input[NB_NN_LSTM_GATES]; /* sums to gates in steps of 2^-12 */
     nb_nn_lstm_rescale_t recurrent[NB_NN_LSTM_GATES];
     nb_nn_lstm_rescale_t output; /* o * tanh(c) to the hidden state's step */
