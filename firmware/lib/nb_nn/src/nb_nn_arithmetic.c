@@ -122,10 +122,32 @@ void nb_nn_product_s16(const int16_t *a, const int16_t *b, const nb_nn_pairs_t *
     each_pair(a, b, pairs, multiply_s16, &here, y, sizeof *y);
 }
 
+/* One factor for a row, as a gate has it: (a - zero) * factor << left is a multiplication and an addition. */
+static void product_row_s8(const int8_t *a, int32_t factor, uint32_t n, const multiplying_t *how, int8_t *y)
+{
+    const output_t o = how->product;
+    const int32_t shifted = factor * (1 << o.scale.left);
+    const int32_t start = -how->a_zero * shifted;
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t high = nb_smmulr(start + a[i] * shifted, o.scale.multiplier);
+        y[i] = (int8_t)clamp(nb_nn_shift_ready(high, &o.scale), &o);
+    }
+}
+
 void nb_nn_product_s8(const int8_t *a, const int8_t *b, const nb_nn_pairs_t *pairs, const nb_nn_product_t *how, int8_t *y)
 {
     const multiplying_t here = multiplying(how);
-    each_pair(a, b, pairs, multiply_s8, &here, y, sizeof *y);
+    if (pairs->a[2] != 1 || pairs->b[2] != 0) {
+        each_pair(a, b, pairs, multiply_s8, &here, y, sizeof *y);
+        return;
+    }
+    for (uint32_t i = 0; i < pairs->count[0]; i++) {
+        for (uint32_t j = 0; j < pairs->count[1]; j++, y += pairs->count[2]) {
+            const int8_t *row = a + (int32_t)i * pairs->a[0] + (int32_t)j * pairs->a[1];
+            const int8_t *factor = b + (int32_t)i * pairs->b[0] + (int32_t)j * pairs->b[1];
+            product_row_s8(row, *factor - here.b_zero, pairs->count[2], &here, y);
+        }
+    }
 }
 
 void nb_nn_requantise_s16(const int16_t *x, uint32_t n, const nb_nn_output_t *how, int16_t *y)
