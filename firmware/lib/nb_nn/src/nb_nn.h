@@ -1,6 +1,6 @@
-/* Integer kernels of the int16x8 scheme: int16 activations, int8 weights, zero points 0.
-   Called by the code that nociband_convert generates (firmware/models); every constant comes from there. Each kernel
-   gives the same bits as LiteRT's reference kernel of the same operation (tests/parity/test_nn_ops.py).
+/* Integer kernels of two schemes: int16x8 (_s16: int16 activations, int8 weights, zero points 0) and int8 (_s8: int8 activations
+   with zero points, int8 weights). Called by the code that nociband_convert generates (firmware/models); every constant comes
+   from there. Each kernel gives the same bits as LiteRT's reference kernel of the same operation (tests/parity/test_nn_*.py).
    What the generator proves, and the kernels rely on: 32-bit accumulators do not overflow, left shifts do not either.
    Tensors are dense and row-major; input and output do not overlap unless a kernel says so. */
 #ifndef NB_NN_H
