@@ -146,7 +146,7 @@ def test_budgets_name_what_exceeds_them() -> None:
 
 
 def test_the_committed_budgets_are_those_that_were_promised() -> None:
-    limits = budgets.read("budgets.toml")
+    limits = budgets.limits()
     fast, small = limits["h32"]["int16x8"]["fast"], limits["h32"]["int16x8"]["small"]
     assert fast["instructions_per_window"] <= 1_750_000 and fast["ram_bytes"] <= 12 << 10
     assert small["instructions_per_window"] <= 2_300_000 and small["flash_bytes"] <= 36 << 10
@@ -170,7 +170,7 @@ def test_earlier_figures_are_judged_shown_and_drawn_without_measuring(tmp_path: 
     done = CliRunner().invoke(app, ["kernels", "--from", str(within), "--plot", str(picture), "--markdown", str(table)])
     assert done.exit_code == 0 and "EXCEEDED" not in done.output
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "| h32 int16x8 fast | 1,750,000 | 9,940,000 |" in table.read_text()
+    assert f"| h32 int16x8 fast | 1,750,000 | {budgets.others()['h32']['instructions_per_window']:,} |" in table.read_text()
     done = CliRunner().invoke(app, ["kernels", "--from", str(beyond)])
     assert done.exit_code == 1 and "EXCEEDED" in done.output
 

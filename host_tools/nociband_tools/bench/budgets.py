@@ -1,7 +1,8 @@
-"""What the kernels may cost, and what others cost: firmware/bench/budgets.toml and reference.toml beside measured figures."""
+"""What the kernels may cost, and what others cost: firmware/bench/budgets.toml and tflm.json, beside measured figures."""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,12 +29,27 @@ class Check:
         return self.measured <= self.limit
 
 
-def read(name: str) -> dict[str, Any]:
-    """A table of firmware/bench. Raises EnvironmentProblem when it is missing or damaged."""
+def limits() -> dict[str, Any]:
+    """The budgets: shape -> scheme -> build -> figure -> limit. Raises EnvironmentProblem when the file is missing or damaged."""
+    return tomllib.loads(_text("budgets.toml"))
+
+
+def others() -> dict[str, dict[str, int]]:
+    """What TensorFlow Lite Micro with CMSIS-NN needs for each fixed shape, in the faster of its forms: instructions_per_window,
+    flash_bytes, ram_bytes. Raises EnvironmentProblem when the file is missing or damaged."""
+    try:
+        figures = {shape: f["cmsis_nn"]["pooled"] for shape, f in json.loads(_text("tflm.json"))["shapes"].items()}
+        return {shape: {"instructions_per_window": f["instructions_per_window"], "flash_bytes": f["text_bytes"],
+                        "ram_bytes": f["arena_bytes"] + f["stack_bytes"]} for shape, f in figures.items()}
+    except (ValueError, KeyError, TypeError) as e:
+        raise EnvironmentProblem(f"firmware/bench/tflm.json is not what it was ({e}): restore it") from e
+
+
+def _text(name: str) -> str:
     file = firmware_root() / "bench" / name
     try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as e:
+        return file.read_text("utf-8")
+    except OSError as e:
         raise EnvironmentProblem(f"{file} cannot be read ({e}): restore it") from e
 
 

@@ -44,7 +44,7 @@ class Sheet:
         return f"## {self.title}\n\n{table}\n" + (f"\n{self.note}\n" if self.note else "")
 
 
-def document(results: Results, reference: Mapping[str, Any], checks: Sequence[Check]) -> dict[str, Any]:
+def document(results: Results, others: Mapping[str, Any], checks: Sequence[Check]) -> dict[str, Any]:
     """What --json writes: figures by shape, scheme and build, how they were made, and what others need."""
     return {
         "format": FORMAT,
@@ -52,7 +52,7 @@ def document(results: Results, reference: Mapping[str, Any], checks: Sequence[Ch
         "builds": {"fast": "-O2, weights widened to int16", "small": "-Os, packed int8 weights"},
         "cycle_model": list(cycles.ASSUMPTIONS),
         "shapes": results,
-        "reference": reference,
+        "tflm": others,
         "budgets": [{"what": c.what, "key": c.key, "limit": c.limit, "measured": c.measured, "kept": c.kept} for c in checks],
     }
 
@@ -106,7 +106,7 @@ def _builds(document: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 def _other(document: Mapping[str, Any], build: str) -> Mapping[str, Any]:
     """What TensorFlow Lite Micro needs for the shape of a build; empty where it was not measured."""
-    return document["reference"]["tflm"].get(build.split()[0], {})
+    return document["tflm"].get(build.split()[0], {})
 
 
 def _instructions(document: Mapping[str, Any]) -> Sheet:
@@ -119,7 +119,7 @@ def _instructions(document: Mapping[str, Any]) -> Sheet:
                      f"{f['modelled_cycles'] / 1e6:.2f} M ({low / 1e6:.2f}-{high / 1e6:.2f})"))
     columns = ("", "instructions", "TFLM", "MAC", "a MAC", "bound", "cycles, modelled")
     return Sheet("One window: executed instructions", columns, rows,
-                 f"Bound: two MACs an instruction (SMLAD). TFLM: {document['reference']['tflm']['name']}.")
+                 "Bound: two MACs an instruction (SMLAD). TFLM: TensorFlow Lite Micro with CMSIS-NN, int8 (tflm.json).")
 
 
 def _parts(document: Mapping[str, Any]) -> Sheet:
@@ -135,8 +135,8 @@ def _bytes(document: Mapping[str, Any]) -> Sheet:
         own = {key: f"{f[f'{key}_bytes']:,}" for key in ("flash", "text", "rodata", "ram", "stack")}
         rows.append((name, own["flash"], own["text"], own["rodata"], flash, own["ram"], own["stack"], ram))
     return Sheet("Bytes", ("", "flash", "of it text", "of it rodata", "TFLM", "RAM", "of it stack", "TFLM"), rows,
-                 "Flash: kernels, weights, tables. RAM: state, buffers, peak stack. "
-                 f"TFLM: {document['reference']['tflm']['note']}.")
+                 "Flash: kernels, weights, tables. RAM: state, buffers, peak stack. TFLM: the image with interpreter, operations "
+                 "and model; arena and peak stack, without the interpreter's own variables.")
 
 
 def _assumptions(document: Mapping[str, Any]) -> str:

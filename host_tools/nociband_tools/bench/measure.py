@@ -29,7 +29,7 @@ def library_of_function(map_file: Path) -> dict[str, str]:
     for match in re.finditer(r"^ \.text\.(\S+)\n? +0x[0-9a-f]+ +0x[0-9a-f]+ +(\S+)$", map_file.read_text(), re.M):
         library = re.search(r"lib(nb_\w+)\.a", match[2]) or re.search(r"[/\\](nb_\w+?)(?:_data)?[/\\.]", match[2])
         if library:
-            owners[match[1]] = library[1].removesuffix("_data")
+            owners[qemu.plain_name(match[1])] = library[1].removesuffix("_data")
     return owners
 
 

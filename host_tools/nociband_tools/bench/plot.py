@@ -42,7 +42,7 @@ def draw(document: Mapping[str, Any], file: Path) -> None:
     figure, axes = pyplot.subplots(len(shapes), 1, figsize=(8, 0.7 + sum(heights)), height_ratios=heights, squeeze=False,
                                    layout="constrained")
     for (shape, schemes), ax in zip(shapes.items(), axes[:, 0], strict=True):
-        _panel(ax, shape, schemes, document["reference"]["tflm"])
+        _panel(ax, shape, schemes, document["tflm"])
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +51,11 @@ def draw(document: Mapping[str, Any], file: Path) -> None:
 
 
 def _height(shape: str, document: Mapping[str, Any]) -> float:
-    rows = sum(len(builds) for builds in document["shapes"][shape].values()) + (shape in document["reference"]["tflm"])
+    rows = sum(len(builds) for builds in document["shapes"][shape].values()) + (shape in document["tflm"])
     return 0.65 + 0.3 * rows
 
 
-def _panel(ax: Any, shape: str, schemes: Mapping[str, Any], reference: Mapping[str, Any]) -> None:
+def _panel(ax: Any, shape: str, schemes: Mapping[str, Any], others: Mapping[str, Any]) -> None:
     rows = [(f"{scheme} {build}", f) for scheme, builds in schemes.items() for build, f in builds.items()]
     for y, (_, f) in enumerate(rows):
         left = 0.0
@@ -66,7 +66,7 @@ def _panel(ax: Any, shape: str, schemes: Mapping[str, Any], reference: Mapping[s
             left += count / 1e6
         ax.text(left, y, f" {left:.2f} M", va="center", fontsize=8)
     names = [name for name, _ in rows]
-    if other := reference.get(shape):
+    if other := others.get(shape):
         count = other["instructions_per_window"] / 1e6
         ax.barh(len(rows), count, color=_OTHERS, edgecolor="black", linewidth=0.6, height=0.7,
                 label="TensorFlow Lite Micro, int8")

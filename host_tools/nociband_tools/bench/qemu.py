@@ -53,7 +53,7 @@ class Program:
         rows = {}
         for line in lines:
             if m := re.match(r"\s*\d+:\s+([0-9a-f]+)\s+(\d+)\s+FUNC\s+\S+\s+\S+\s+\d+\s+(\S+)", line):
-                rows[int(m[1], 16) & ~1] = (int(m[2]), re.sub(r"(\.(part|isra|constprop|cold|lto_priv)(\.\d+)?)+$", "", m[3]))
+                rows[int(m[1], 16) & ~1] = (int(m[2]), plain_name(m[3]))
         first = sorted(rows)
         ends = [*first[1:], 1 << 32]
         return tuple(Function(rows[a][1], a, a + rows[a][0] if rows[a][0] else end) for a, end in zip(first, ends, strict=True))
@@ -84,6 +84,11 @@ class Program:
         blocks = re.split(r"^0x([0-9a-f]+)\n", text, flags=re.M)[1:]
         chains = {int(a, 16): block.splitlines()[::2] for a, block in zip(blocks[::2], blocks[1::2], strict=True)}
         return {address: chain[-2] for address, chain in chains.items() if len(chain) > 1}
+
+
+def plain_name(symbol: str) -> str:
+    """The function that a symbol is of, also when the compiler split a part off it or made a copy."""
+    return re.sub(r"(\.(part|isra|constprop|cold|lto_priv)(\.\d+)?)+$", "", symbol)
 
 
 def require(*tools: str) -> None:

@@ -67,8 +67,8 @@ def kernels(
     else:
         picked = [(s, q, p) for s in shape or shapes.SHAPES for q in scheme or _schemes(s) for p in packing or shapes.PACKINGS]
         results, failures = _measure(picked)
-    checks = budgets.check(results, budgets.read("budgets.toml"))
-    document = kernels_report.document(results, budgets.read("reference.toml"), checks)
+    checks = budgets.check(results, budgets.limits())
+    document = kernels_report.document(results, budgets.others(), checks)
     kernels_report.show(document, functions)
     for what, why in failures.items():
         typer.echo(f"nociband: {what} could not be measured: {why}", err=True)
