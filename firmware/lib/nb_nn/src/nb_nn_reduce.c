@@ -13,6 +13,12 @@ static int32_t larger(int32_t a, int32_t b)
     return a > b ? a : b;
 }
 
+/* Once an output, and in four places: not worth its size in each. */
+static __attribute__((noinline)) int32_t mean_of(int32_t sum, const nb_nn_output_t *how)
+{
+    return nb_nn_output(sum, how);
+}
+
 static int32_t sum_one_s16(const int16_t *x, const nb_nn_reduction_t *o)
 {
     int32_t sum = 0;
@@ -55,12 +61,12 @@ void nb_nn_mean_s16(const int16_t *x, const nb_nn_reduction_t *over, const nb_nn
                 int32_t sum[LANES];
                 sum_four_s16(x + j, over, sum);
                 for (uint32_t k = 0; k < LANES; k++) {
-                    *y++ = (int16_t)nb_nn_output(sum[k], how);
+                    *y++ = (int16_t)mean_of(sum[k], how);
                 }
             }
         }
         for (; j < over->kept[1]; j++) {
-            *y++ = (int16_t)nb_nn_output(sum_one_s16(x + j * over->kept_step[1], over), how);
+            *y++ = (int16_t)mean_of(sum_one_s16(x + j * over->kept_step[1], over), how);
         }
     }
 }
@@ -107,12 +113,12 @@ void nb_nn_mean_s8(const int8_t *x, const nb_nn_reduction_t *over, int32_t zero_
                 int32_t sum[LANES];
                 sum_four_s8(x + j, over, sum);
                 for (uint32_t k = 0; k < LANES; k++) {
-                    *y++ = (int8_t)nb_nn_output(sum[k] - zero_sum, how);
+                    *y++ = (int8_t)mean_of(sum[k] - zero_sum, how);
                 }
             }
         }
         for (; j < over->kept[1]; j++) {
-            *y++ = (int8_t)nb_nn_output(sum_one_s8(x + j * over->kept_step[1], over) - zero_sum, how);
+            *y++ = (int8_t)mean_of(sum_one_s8(x + j * over->kept_step[1], over) - zero_sum, how);
         }
     }
 }
