@@ -102,6 +102,10 @@ def _layer(w: GraphWriter, op: Op, weights: np.ndarray, stored: np.ndarray) -> t
         raise ModelError(f"{w.graph.name}: {op.kind} has sums of products up to {largest.max()},"
                          " beyond 32 bits: make it narrower")
     channels, fine = _multipliers(w, op, largest.tolist(), wide)
+    if op.kind != "DEPTHWISE_CONV_2D":  # the kernel takes x with its zero point in it, padding too
+        bias = bias - x.zero_points[0] * weights.astype(np.int64).sum(1)
+    if not wide and (np.abs(weights.astype(np.int64)).sum(1) * 2**7 + np.abs(bias)).max() > INT32_MAX and w.dtype == "int8":
+        raise ModelError(f"{w.graph.name}: {op.kind} has biases up to {np.abs(bias).max()}, beyond 32 bits; make it narrower")
     least, greatest = w.activation_range(op)
     address = w.struct(
         "nb_nn_layer_t", "layer",

@@ -95,8 +95,9 @@ static void depthwise_s8(const nb_nn_patch_t *p, const nb_nn_window_t *g, const 
     for (; times == 1 && o + 4 <= g->outputs; o += 4) {
         int32_t sum[4] = {l->bias[o], l->bias[o + 1], l->bias[o + 2], l->bias[o + 3]};
         depth4_s8(x + o, l->x_zero, t.w + o, &t, p, sum);
+        nb_nn_finish4(l, o, sum, true);
         for (uint32_t k = 0; k < 4; k++) {
-            out[o + k] = (int8_t)nb_nn_finish(l, o + k, sum[k], true);
+            out[o + k] = (int8_t)sum[k];
         }
     }
 #endif
@@ -123,8 +124,9 @@ static void depthwise_s16(const nb_nn_patch_t *p, const nb_nn_window_t *g, const
     for (; times == 1 && o + 4 <= g->outputs; o += 4) {
         int32_t sum[4] = {l->bias[o], l->bias[o + 1], l->bias[o + 2], l->bias[o + 3]};
         depth4_s16(x + o, t.w + o, &t, p, sum);
+        nb_nn_finish4(l, o, sum, false);
         for (uint32_t k = 0; k < 4; k++) {
-            out[o + k] = (int16_t)nb_nn_finish(l, o + k, sum[k], false);
+            out[o + k] = (int16_t)sum[k];
         }
     }
 #endif

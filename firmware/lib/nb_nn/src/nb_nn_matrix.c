@@ -1,5 +1,5 @@
-/* See nb_nn_matrix.h. With the DSP extension four products take two multiplications, and two outputs are computed at a time, so
-   that each activation is loaded and widened once for both; the loops for what is left over are the whole kernel elsewhere. */
+/* See nb_nn_matrix.h. With the DSP extension four products take two multiplications, and four outputs are computed at a time, so
+   that each activation is loaded and widened once for them; the loops for what is left over are the whole kernel elsewhere. */
 #include "nb_nn_matrix.h"
 
 #include <string.h>
@@ -10,69 +10,159 @@
 
 /* --- matrix products: all outputs for one row of x --- */
 
-/* Two sums over n products more: x with w, and x with the weights `apart` from them. */
-static inline void dot2_s8(const int8_t *x, int32_t zero, const int8_t *w, uint32_t apart, uint32_t n, int32_t sum[2])
-{
-    const int8_t *v = w + apart;
-    int32_t a = sum[0];
-    int32_t b = sum[1];
 #if NB_NN_DSP
-    const uint32_t minus = nb_simd_pack(-zero, -zero);
-    for (; n >= 4; n -= 4, x += 4, w += 4, v += 4) {
-        const uint32_t even = nb_sxtab16(minus, nb_simd_load(x));
-        const uint32_t odd = nb_sxtab16_ror8(minus, nb_simd_load(x));
-        const uint32_t first = nb_simd_load(w);
-        const uint32_t second = nb_simd_load(v);
-        a = nb_smlad(odd, nb_sxtb16_ror8(first), nb_smlad(even, nb_sxtb16(first), a));
-        b = nb_smlad(odd, nb_sxtb16_ror8(second), nb_smlad(even, nb_sxtb16(second), b));
-    }
+/* Nothing at all, but only once `sum` is there: else the compiler loads all rows first, for which it has not the registers. */
+#define AFTER(sum, row) __asm("" : "+r"(sum), "+r"(row))
 #endif
-    for (; n > 0; n--) {
-        const int32_t value = *x++ - zero;
-        a += value * *w++;
-        b += value * *v++;
-    }
-    sum[0] = a;
-    sum[1] = b;
-}
 
-static inline void dot2_s16(const int16_t *x, const int8_t *w, uint32_t apart, uint32_t n, int32_t sum[2])
+/* Sums over n products more, of x with four rows of weights. Zero points are in the biases. */
+static __attribute__((noinline)) void dot4_s8(const int8_t *x, const int8_t *w, uint32_t n, int32_t sum[4])
 {
-    const int8_t *v = w + apart;
+    const int8_t *w1 = w + n;
+    const int8_t *w2 = w1 + n;
+    const int8_t *w3 = w2 + n;
     int32_t a = sum[0];
     int32_t b = sum[1];
+    int32_t c = sum[2];
+    int32_t d = sum[3];
 #if NB_NN_DSP
-    for (; n >= 4; n -= 4, x += 4, w += 4, v += 4) {
-        const uint32_t low = nb_simd_load(x);
-        const uint32_t high = nb_simd_load(x + 2);
-        const uint32_t even = nb_simd_pack((int32_t)low, (int32_t)high);
-        const uint32_t odd = nb_simd_pack_high(low, high);
-        const uint32_t first = nb_simd_load(w);
-        const uint32_t second = nb_simd_load(v);
-        a = nb_smlad(odd, nb_sxtb16_ror8(first), nb_smlad(even, nb_sxtb16(first), a));
-        b = nb_smlad(odd, nb_sxtb16_ror8(second), nb_smlad(even, nb_sxtb16(second), b));
+    for (const int8_t *end = x + (n & ~3u); x != end;) {
+        const uint32_t values = nb_simd_load(x);
+        const uint32_t even = nb_sxtb16(values);
+        const uint32_t odd = nb_sxtb16_ror8(values);
+        uint32_t weights = nb_simd_load(w);
+        a = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), a));
+        AFTER(a, w1);
+        weights = nb_simd_load(w1);
+        b = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), b));
+        AFTER(b, w2);
+        weights = nb_simd_load(w2);
+        c = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), c));
+        AFTER(c, w3);
+        weights = nb_simd_load(w3);
+        d = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), d));
+        x += 4;
+        w += 4;
+        w1 += 4;
+        w2 += 4;
+        w3 += 4;
+        AFTER(x, w);
     }
+    n &= 3u;
 #endif
     for (; n > 0; n--) {
         const int32_t value = *x++;
         a += value * *w++;
-        b += value * *v++;
+        b += value * *w1++;
+        c += value * *w2++;
+        d += value * *w3++;
     }
     sum[0] = a;
     sum[1] = b;
+    sum[2] = c;
+    sum[3] = d;
 }
 
-/* All outputs for one row. An odd last output is computed beside itself. */
+static __attribute__((noinline)) void dot4_s16(const int16_t *x, const int8_t *w, uint32_t n, int32_t sum[4])
+{
+    const int8_t *w1 = w + n;
+    const int8_t *w2 = w1 + n;
+    const int8_t *w3 = w2 + n;
+    int32_t a = sum[0];
+    int32_t b = sum[1];
+    int32_t c = sum[2];
+    int32_t d = sum[3];
+#if NB_NN_DSP
+    for (const int16_t *end = x + (n & ~3u); x != end;) {
+        const uint32_t low = nb_simd_load(x);
+        const uint32_t high = nb_simd_load(x + 2);
+        const uint32_t even = nb_simd_pack((int32_t)low, (int32_t)high);
+        const uint32_t odd = nb_simd_pack_high(low, high);
+        uint32_t weights = nb_simd_load(w);
+        a = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), a));
+        AFTER(a, w1);
+        weights = nb_simd_load(w1);
+        b = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), b));
+        AFTER(b, w2);
+        weights = nb_simd_load(w2);
+        c = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), c));
+        AFTER(c, w3);
+        weights = nb_simd_load(w3);
+        d = nb_smlad(odd, nb_sxtb16_ror8(weights), nb_smlad(even, nb_sxtb16(weights), d));
+        x += 4;
+        w += 4;
+        w1 += 4;
+        w2 += 4;
+        w3 += 4;
+        AFTER(x, w);
+    }
+    n &= 3u;
+#endif
+    for (; n > 0; n--) {
+        const int32_t value = *x++;
+        a += value * *w++;
+        b += value * *w1++;
+        c += value * *w2++;
+        d += value * *w3++;
+    }
+    sum[0] = a;
+    sum[1] = b;
+    sum[2] = c;
+    sum[3] = d;
+}
+
+static int32_t dot_s8(const int8_t *x, const int8_t *w, uint32_t n, int32_t sum)
+{
+#if NB_NN_DSP
+    for (const int8_t *end = x + (n & ~3u); x < end; x += 4, w += 4) {
+        const uint32_t values = nb_simd_load(x);
+        const uint32_t weights = nb_simd_load(w);
+        sum = nb_smlad(nb_sxtb16(values), nb_sxtb16(weights), sum);
+        sum = nb_smlad(nb_sxtb16_ror8(values), nb_sxtb16_ror8(weights), sum);
+    }
+    n &= 3u;
+#endif
+    for (; n > 0; n--) {
+        sum += *x++ * *w++;
+    }
+    return sum;
+}
+
+static int32_t dot_s16(const int16_t *x, const int8_t *w, uint32_t n, int32_t sum)
+{
+#if NB_NN_DSP
+    for (const int16_t *end = x + (n & ~3u); x < end; x += 4, w += 4) {
+        const uint32_t low = nb_simd_load(x);
+        const uint32_t high = nb_simd_load(x + 2);
+        const uint32_t weights = nb_simd_load(w);
+        sum = nb_smlad(nb_simd_pack((int32_t)low, (int32_t)high), nb_sxtb16(weights), sum);
+        sum = nb_smlad(nb_simd_pack_high(low, high), nb_sxtb16_ror8(weights), sum);
+    }
+    n &= 3u;
+#endif
+    for (; n > 0; n--) {
+        sum += *x++ * *w++;
+    }
+    return sum;
+}
+
+/* All outputs for one row. */
 typedef void products_t(const void *row, const nb_nn_layer_t *l, void *y);
 
-static inline void products_s8(const void *row, const nb_nn_layer_t *l, bool twice, int8_t *y)
+static void products_s8(const void *row, const nb_nn_layer_t *l, bool twice, int8_t *y)
 {
-    for (uint32_t o = 0; o < l->outputs; o += 2) {
-        const uint32_t next = o + 1 < l->outputs ? o + 1 : o;
-        int32_t sum[2] = {l->bias[o], l->bias[next]};
-        dot2_s8(row, l->x_zero, l->weights + o * l->products, (next - o) * l->products, l->products, sum);
-        y[o] = (int8_t)nb_nn_finish(l, o, sum[0], twice);
-        y[next] = (int8_t)nb_nn_finish(l, next, sum[1], twice);
+    const int8_t *w = l->weights;
+    uint32_t o = 0;
+    for (; o + 4 <= l->outputs; o += 4, w += 4 * l->products) {
+        int32_t sum[4] = {l->bias[o], l->bias[o + 1], l->bias[o + 2], l->bias[o + 3]};
+        dot4_s8(row, w, l->products, sum);
+        nb_nn_finish4(l, o, sum, twice);
+        for (uint32_t k = 0; k < 4; k++) {
+            y[o + k] = (int8_t)sum[k];
+        }
+    }
+    for (; o < l->outputs; o++, w += l->products) {
+        y[o] = (int8_t)nb_nn_finish(l, o, dot_s8(row, w, l->products, l->bias[o]), twice);
     }
 }
 
@@ -88,13 +178,19 @@ static void products_s8_twice(const void *row, const nb_nn_layer_t *l, void *y)
 
 static void products_s16(const void *row, const nb_nn_layer_t *l, void *y)
 {
+    const int8_t *w = l->weights;
     int16_t *out = y;
-    for (uint32_t o = 0; o < l->outputs; o += 2) {
-        const uint32_t next = o + 1 < l->outputs ? o + 1 : o;
-        int32_t sum[2] = {l->bias[o], l->bias[next]};
-        dot2_s16(row, l->weights + o * l->products, (next - o) * l->products, l->products, sum);
-        out[o] = (int16_t)nb_nn_finish(l, o, sum[0], false);
-        out[next] = (int16_t)nb_nn_finish(l, next, sum[1], false);
+    uint32_t o = 0;
+    for (; o + 4 <= l->outputs; o += 4, w += 4 * l->products) {
+        int32_t sum[4] = {l->bias[o], l->bias[o + 1], l->bias[o + 2], l->bias[o + 3]};
+        dot4_s16(row, w, l->products, sum);
+        nb_nn_finish4(l, o, sum, false);
+        for (uint32_t k = 0; k < 4; k++) {
+            out[o + k] = (int16_t)sum[k];
+        }
+    }
+    for (; o < l->outputs; o++, w += l->products) {
+        out[o] = (int16_t)nb_nn_finish(l, o, dot_s16(row, w, l->products, l->bias[o]), false);
     }
 }
 

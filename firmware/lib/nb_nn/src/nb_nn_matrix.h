@@ -12,7 +12,8 @@
 /* What there is to a layer beside its input. LiteRT rounds an int8 convolution twice, all else once. */
 typedef struct {
     const int8_t *weights;           /* [outputs][products]; of a depthwise convolution [taps][outputs] */
-    const int32_t *bias;             /* [outputs], and so are all below; NULL in a wide layer */
+    const int32_t *bias;             /* [outputs], and so are all below; NULL in a wide layer. Of FULLY_CONNECTED and CONV_2D it
+                                        has x's zero point in it: less x_zero times the sum of the output's weights */
     const int64_t *wide_bias;        /* of a wide layer */
     const nb_nn_channel_t *channels; /* right is 1 to 62, and above 20 in a wide layer; rounded twice: |sums| stay below 2^30 */
     const int32_t *fine;             /* the next 31 bits of each multiplier; NULL where all are 0 */
