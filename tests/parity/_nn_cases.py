@@ -114,6 +114,19 @@ def assert_emulated(cases: Sequence[Case], into: Path, flags: Sequence[str]) -> 
     assert f"{len(cases)} cases, 0 differ" in said
 
 
+def assert_sanitised(cases: Sequence[Case], into: Path) -> None:
+    """The same program on this machine, with the address and undefined-behaviour sanitizers."""
+    (into / "cases.h").write_text(_header(cases, into))
+    say = '#include <stdio.h>\n#include "_m4_start.h"\nvoid say(const char *text)\n{ fputs(text, stdout); }\n'
+    (into / "say.c").write_text(say)
+    flags = [*(f for f in FLAGS if f not in ("-fPIC", "-shared", "-O2")), "-O1", "-fsanitize=address,undefined"]
+    sources = [HERE / "_nn_cases_m4.c", into / "say.c", *sorted(NN.glob("*.c"))]
+    subprocess.run(["gcc", *flags, "-fno-sanitize-recover=all", f"-I{into}", f"-I{NN}", f"-I{HERE}", *map(str, sources),
+                    "-o", str(into / "cases")], check=True)
+    done = subprocess.run([str(into / "cases")], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and f"{len(cases)} cases, 0 differ" in done.stdout, done.stdout + done.stderr
+
+
 needs_emulator = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None or shutil.which("qemu-system-arm") is None, reason=(
     "no cross compiler or QEMU: install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"))
 

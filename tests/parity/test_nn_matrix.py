@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from _nn import Builder, schema
-from _nn_cases import Case, assert_emulated, assert_native, library, native, needs_emulator
+from _nn_cases import Case, assert_emulated, assert_native, assert_sanitised, library, native, needs_emulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -228,6 +228,12 @@ def test_emulated_cortex_m4(flags: tuple[str, ...], tmp_path: Path) -> None:
     code = subprocess.check_output(["arm-none-eabi-objdump", "-d", tmp_path / "cases.elf"], text=True)
     used = {name for name in ("smlad", "sxtab16", "sxtb16", "pkhbt") if f"\t{name}\t" in code}
     assert used == (set() if "-DNB_NN_PORTABLE" in flags else {"smlad", "sxtab16", "sxtb16", "pkhbt"})
+
+
+@pytest.mark.slow
+def test_sanitizers_find_nothing(tmp_path: Path) -> None:
+    """No undefined behaviour, and nothing read or written outside its array."""
+    assert_sanitised([*batch(12, count=60), *(far(kind) for kind in KINDS[:3])], tmp_path)
 
 
 def test_a_slightly_different_scale_is_noticed(nn: Path, tmp_path: Path) -> None:
