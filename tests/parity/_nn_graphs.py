@@ -8,6 +8,7 @@ import ctypes
 import shutil
 import subprocess
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ class Case:
     def __repr__(self) -> str:
         return self.what
 
+    @cached_property
     def expected(self) -> np.ndarray:
         """The output in LiteRT's reference kernels."""
         return LiteRt(self.content)(*self.inputs)
@@ -74,7 +76,7 @@ class Native:
         lib = ctypes.CDLL(str(target))
         outputs = []
         for i, case in enumerate(cases):
-            expected = case.expected()
+            expected = case.expected
             y = np.full(expected.size + 8, 0x5A, expected.dtype)
             inputs = [np.ascontiguousarray(x) for x in case.inputs]
             getattr(lib, f"run_{i}")((ctypes.c_void_p * len(inputs))(*(x.ctypes.data for x in inputs)), pointer(y))
@@ -86,7 +88,7 @@ class Native:
 def check_native(native: Native, cases: Sequence[Case]) -> None:
     """Fails unless every case gives LiteRT's bits."""
     for case, got in zip(cases, native.run(cases), strict=True):
-        expected = case.expected()
+        expected = case.expected
         wrong = got != expected
         assert not wrong.any(), f"{case.what}: {wrong.sum()} of {got.size} differ, first {got[wrong][0]} for {expected[wrong][0]}"
 
@@ -110,7 +112,7 @@ def _rows(cases: Sequence[Case]) -> str:
     """The cases with their inputs and expected outputs, as _nn_graphs_m4.c reads them."""
     parts, rows, most = [], [], 0
     for i, case in enumerate(cases):
-        expected = case.expected()
+        expected = case.expected
         most = max(most, expected.nbytes)
         parts += [_array(f"in_{i}_{n}", x) for n, x in enumerate(case.inputs)]
         parts += [_array(f"expected_{i}", expected),

@@ -22,9 +22,21 @@ from nociband_convert import quantise, softmax, tflite
 from nociband_convert.operations import GraphWriter
 
 EACH = 40
-"""Graphs in one C file."""
-RANDOM = settings(max_examples=3, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
-                  suppress_health_check=list(HealthCheck))
+
+
+def drawn(strategy: st.SearchStrategy[Case], examples: int = 3, each: int = EACH) -> list[Case]:
+    """The simplest case, then `each` random ones for every further example: always the same."""
+    cases: list[Case] = []
+
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))
+    @given(st.lists(strategy, min_size=each, max_size=each))
+    def collect(some: list[Case]) -> None:
+        cases.extend(some)
+
+    collect()
+    assert len(cases) == examples * each
+    return cases[each - 1:]
 
 
 @pytest.fixture(scope="module")
@@ -34,33 +46,19 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
 
 @pytest.mark.parametrize("kind", STRATEGIES)
 def test_random_graphs(native: Native, kind: str) -> None:
-    @RANDOM
-    @given(st.lists(STRATEGIES[kind], min_size=EACH, max_size=EACH))
-    def run(cases: list[Case]) -> None:
-        check_native(native, cases)
-
-    run()
+    check_native(native, drawn(STRATEGIES[kind]))
 
 
-@pytest.mark.parametrize("flags", [("-O2",), ("-Os",), ("-O2", "-DNB_NN_PORTABLE")], ids=" ".join)
+@pytest.mark.parametrize("flags", [("-O2",), pytest.param(("-Os",), marks=pytest.mark.slow),
+                                   pytest.param(("-O2", "-DNB_NN_PORTABLE"), marks=pytest.mark.slow)], ids=" ".join)
 def test_random_graphs_on_an_emulated_cortex_m4(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """A few graphs of every operation, with the DSP extension's instructions and without."""
-    @settings(RANDOM, max_examples=2)
-    @given(st.tuples(*[st.lists(s, min_size=6, max_size=6) for s in STRATEGIES.values()]))
-    def run(cases: tuple[list[Case], ...]) -> None:
-        check_m4([case for some in cases for case in some], tmp_path, flags)
-
-    run()
+    check_m4([case for strategy in STRATEGIES.values() for case in drawn(strategy, 2, 6)], tmp_path, flags)
 
 
 def test_random_chains_of_operations(native: Native) -> None:
     """Operations one after another: memory is shared, and no value is overwritten while it is needed."""
-    @settings(RANDOM, max_examples=8)
-    @given(st.lists(chain(), min_size=EACH, max_size=EACH))
-    def run(cases: list[Case]) -> None:
-        check_native(native, cases)
-
-    run()
+    check_native(native, drawn(chain(), 5))
 
 
 def test_every_operation_that_the_reader_takes_is_compared() -> None:
