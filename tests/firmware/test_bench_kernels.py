@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nociband.errors import DataError, EnvironmentProblem
-from nociband_tools.bench import budgets, cycles, image, kernels, kernels_report, plot, qemu, windows
+from nociband.errors import DataError, EnvironmentProblem, ModelError
+from nociband_tools.bench import budgets, cycles, image, kernels, kernels_report, plot, qemu, shapes, windows
 from nociband_tools.bench.cycles import Instruction
 from nociband_tools.commands.bench import app
+from nociband_tools.firmware import firmware_root
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, qemu.TOOLS)), reason="needs gcc, arm-none-eabi-gcc and qemu-system-arm: `nociband doctor` says how")
@@ -177,7 +179,14 @@ def test_earlier_figures_are_judged_shown_and_drawn_without_measuring(tmp_path: 
 
 def test_parts_add_up() -> None:
     functions = _document(100)["h32"]["int16x8"]["fast"]["functions"]
-    assert plot.parts(functions) == {"LSTM": 70, "attention and pooling": 20, "head and the rest": 10}
+    assert plot.parts(functions) == {"LSTM": 70, "attention and pooling": 20, "head (int8: with attention)": 10}
+
+
+@pytest.mark.parametrize("scheme", shapes.SCHEMES)
+@pytest.mark.parametrize("shape", ["h32", "h64"])
+def test_multiply_accumulates_are_those_of_the_frozen_table(shape: str, scheme: str) -> None:
+    table = tomllib.loads((firmware_root() / "bench" / "shapes.toml").read_text())
+    assert shapes.generate(shapes.graphs(shapes.folder_of(shape, scheme)), "fast").macs == table[shape]["macs"]
 
 
 def test_a_file_without_figures_is_refused(tmp_path: Path) -> None:
@@ -191,6 +200,11 @@ def test_a_shape_that_is_not_there_ends_with_status_1(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["kernels", "--shape", str(tmp_path), "--scheme", "int8"])
     assert done.exit_code == 1
     assert "has no eda.tflite, emg.tflite, head.tflite" in " ".join(done.output.split())
+
+
+def test_a_folder_of_the_other_scheme_is_not_taken_for_it() -> None:
+    with pytest.raises(ModelError, match="of the scheme int8, not int16x8"):
+        shapes.load(str(shapes.folder_of("h32", "int8")), "int16x8")
 
 
 def test_the_devices_model_gives_the_same_figures_twice() -> None:

@@ -23,7 +23,7 @@ RESULT = np.dtype([("logits", "<i2", 8), ("states", "<u4")])
 def measure(shape: str, scheme: str, packing: str) -> dict[str, Any]:
     """The figures of one build. Raises ModelError when its graphs are missing or not convertible, EnvironmentProblem when a tool
     is missing."""
-    generated = shapes.generate(shapes.graphs(shapes.folder_of(shape, scheme)), packing)
+    generated = shapes.generate(shapes.load(shape, scheme), packing)
     with TemporaryDirectory(prefix="nociband-bench-") as name:
         built = image.build_arm(generated.text, packing, Path(name))
         return {"macs": generated.macs, **figures(built, generated.macs, windows.for_scheme(windows.fixed(), scheme))}

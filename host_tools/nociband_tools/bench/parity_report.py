@@ -37,10 +37,10 @@ def windows_for(folder: Path, scheme: str, real: int, random: int) -> dict[str, 
             "random": windows.random_for_scheme(random, SEED, scheme)}
 
 
-def run(folder: Path, scheme: str, targets: Sequence[str], counts: tuple[int, int], emulated: int,
+def run(shape: str, scheme: str, targets: Sequence[str], counts: tuple[int, int], emulated: int,
         watch: Watch) -> dict[str, Any]:
     """Outcomes by target and build of one model. `counts`: real and random windows; on qemu at most `emulated` of each."""
-    graphs = shapes.graphs(folder)
+    folder, graphs = shapes.folder_of(shape, scheme), shapes.load(shape, scheme)
     watch(f"{scheme}: windows")(0, 0)
     found = windows_for(folder, scheme, *counts)
     reference = {kind: parity.expected(folder, x, watch(f"{scheme}: LiteRT, {kind}")) for kind, x in found.items()}

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# Which functions make a part; the first pattern that fits. What is left over is the head.
+# Which functions make a part; the first pattern that fits. What is left over is the head, with the attention
+# where it is a graph's operations and not a kernel of its own.
 PARTS = {
     "LSTM": re.compile(r"_step$|_lstm$|^nb_nn_lstm"),
     "attention and pooling": re.compile(r"^nb_nn_(branch|pool|weight|gather)|_(pool|weight|gather)$"),
-    "head and the rest": re.compile(""),
+    "head (int8: with attention)": re.compile(""),
 }
-_LOOK = {"LSTM": ("#33507a", ""), "attention and pooling": ("#8fb0d8", "///"), "head and the rest": ("#dde6f2", "...")}
+_LOOK = {"LSTM": ("#33507a", ""), "attention and pooling": ("#8fb0d8", "///"), "head (int8: with attention)": ("#dde6f2", "...")}
 _OTHERS = "#b0b0b0"
 
 

@@ -37,6 +37,14 @@ def name_of(shape: str) -> str:
     return shape if shape in SHAPES else folder_of(shape, "").resolve().name
 
 
+def load(shape: str, scheme: str) -> Mapping[str, Graph]:
+    """The three graphs of a shape. Raises ModelError when one is missing, cannot run on the band, or is of the other scheme."""
+    found = graphs(folder_of(shape, scheme))
+    if found["head"].scheme != scheme:
+        raise ModelError(f"{folder_of(shape, scheme)} is of the scheme {found['head'].scheme}, not {scheme}; leave out --scheme")
+    return found
+
+
 def graphs(folder: Path) -> Mapping[str, Graph]:
     """The three graphs of a folder. Raises ModelError when one is missing or cannot run on the band."""
     from nociband_convert import tflite

@@ -101,8 +101,8 @@ def parity(
     _known("target", target, comparing.TARGETS)
     _known("scheme", scheme, shapes.SCHEMES)
     with _Bars() as bars:
-        outcomes = {s: parity_report.run(shapes.folder_of(shape, s), s, target or comparing.TARGETS, (windows, random), emulated,
-                                         bars.watch) for s in scheme or _schemes(shape)}
+        outcomes = {s: parity_report.run(shape, s, target or comparing.TARGETS, (windows, random), emulated, bars.watch)
+                    for s in scheme or _schemes(shape)}
     result = parity_report.document(shapes.name_of(shape), outcomes)
     parity_report.show(result)
     _write(as_json, result)
