@@ -61,13 +61,13 @@ def convert(source: Path, scheme: Scheme = "int16x8", packing: Packing = "fast",
 
     stage: told the title of each stage as it begins. Raises ModelError or SpecError for anything that cannot be converted.
     """
+    stage("trained model")
     import json
 
     from nociband_convert import calibration, manifest, to_c, to_tflite
     from nociband_convert import source as source_module
     from nociband_convert.parity import bits
 
-    stage("trained model")
     trained = source_module.load(source)
     stage("ranges, from training windows")
     ranges = calibration.calibrate(trained)

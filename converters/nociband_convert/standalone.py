@@ -53,6 +53,9 @@ def generate(graph: Graph, name: str) -> Standalone:
 
     name: any text; what is no C identifier in it becomes `_`. Raises ModelError for what nb_nn cannot run.
     """
+    if any(op.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM" for op in graph.ops):
+        raise ModelError(f"{graph.name}: LiteRT's LSTM over a window has a kernel only within this project's models; export one time "
+                         "step with its state as inputs and outputs (docs/convert.md)")
     name = identifier(name)
     graph = _with_c_names(graph, name)
     parameters = [*graph.inputs, *graph.outputs]
@@ -99,7 +102,7 @@ def _header(name: str, graph: Graph, writer: GraphWriter) -> str:
         f"#ifndef {guard}", f"#define {guard}", "#include <stdint.h>", "",
         *ends,
         _comment("Tensors are dense and row-major, the last dimension next to each other. Not reentrant: one static array of",
-                 f"{writer.arena.size_bytes} bytes holds what lies between."),
+                     f"{writer.arena.size_bytes} bytes holds what lies between."),
         f"{writer.prototype};", "", "#endif", ""])
 
 

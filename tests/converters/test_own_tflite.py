@@ -16,6 +16,7 @@ from _nn import Builder, LiteRt, schema
 from click.testing import Result
 from typer.testing import CliRunner
 
+from nociband_convert import lstm_graph
 from nociband_convert.operations import GraphWriter
 from nociband_convert.parity import bits
 from nociband_tools.cli import build_app
@@ -115,6 +116,14 @@ def test_an_operation_that_the_band_lacks_is_named(tmp_path: Path) -> None:
     done = run(small(tmp_path / "m.tflite", "EXP"), "--out", tmp_path / "c")
     assert done.exit_code == 1 and "EXP is not supported; supported are ADD" in str(done.exception)
     assert not (tmp_path / "c").exists()
+
+
+def test_an_lstm_over_a_window_is_told_how_to_be_exported(tmp_path: Path) -> None:
+    ones = np.ones((4, 8, 8))
+    content = lstm_graph.build("eda", lstm_graph.LstmWeights(ones[:, :, :2], ones, ones[:, :, 0]), 0.1, 1 / 128, -12, 20)
+    (tmp_path / "m.tflite").write_bytes(content)
+    done = run(tmp_path / "m.tflite")
+    assert done.exit_code == 1 and "export one time step" in str(done.exception)
 
 
 def test_the_guide_names_the_operations_that_there_are() -> None:
