@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import test_nn_matrix
 from _clib import FIRMWARE_LIB
-from _nn import litert, one_op, schema
+from _nn import Builder, litert, one_op, schema
 from _nn_graphs import Case, Native, check_m4, check_native
 from _nn_strategies import STRATEGIES, OneOp, chain
 from hypothesis import HealthCheck, Phase, given, settings
@@ -192,6 +192,17 @@ def test_refusals_name_the_operation_and_the_form(tmp_path: Path, case: Case, wo
     graph = tflite.read(tmp_path / "model.tflite")
     with pytest.raises(ModelError, match=words):
         GraphWriter("model", graph, [*graph.inputs, *graph.outputs])
+
+
+@pytest.mark.parametrize(("x", "y"), [("int16", "int8"), ("int8", "int16")])
+def test_a_change_of_width_is_refused(tmp_path: Path, x: str, y: str) -> None:
+    """One scheme a file: LiteRT has no way back from int8 to int16 either."""
+    model = Builder()
+    ends = [model.tensor((4,), dtype, [1e-3], name=dtype) for dtype in (x, y)]
+    model.op("QUANTIZE", ends[:1], ends[1:], schema.QuantizeOptionsT(), 3)
+    (tmp_path / "model.tflite").write_bytes(model.finish(ends[:1], ends[1:]))
+    with pytest.raises(ModelError, match="activations are int16 and int8"):
+        tflite.read(tmp_path / "model.tflite")
 
 
 # --- the comparison can fail ----------------------------------------------------------------------------------------------

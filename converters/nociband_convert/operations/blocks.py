@@ -64,6 +64,11 @@ def broadcast(a: Sequence[int], b: Sequence[int], y: Sequence[int]) -> tuple[lis
     return columns(merge(Loop(n, *step) for n, step in zip(y, steps, strict=True)), LOOPS)
 
 
+def suffix(w: GraphWriter) -> str:
+    """What the names of the scheme's kernels end in."""
+    return "s8" if w.dtype == "int8" else "s16"
+
+
 def c_struct(w: GraphWriter, kind: str, suffix: str, fields: object) -> str:
     """The address of a new constant of a struct type; nested tuples and lists are nested structs and arrays."""
     name = f"{w.name}_{len(w.calls)}_{suffix}"

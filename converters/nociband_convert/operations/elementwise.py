@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nociband_convert import lookup, quantise, softmax
-from nociband_convert.operations.blocks import broadcast, c_struct
+from nociband_convert.operations.blocks import broadcast, c_struct, suffix
 from nociband_convert.operations.writer import GraphWriter, c_array, writes
 from nociband_convert.tflite import Op
 
@@ -54,11 +54,7 @@ def _call_of_two(w: GraphWriter, op: Op, kernel: str, inputs: Sequence[int], how
     w.require(op, pairs is not None, f"combines {a.shape} and {b.shape} to {y.shape}")
     arguments = (*(_operand(w, t, f"in{i}") for i, t in enumerate(inputs)), c_struct(w, "nb_nn_pairs_t", "pairs", pairs),
                  c_struct(w, f"nb_nn_{kernel}_t", kernel, how), w.at(op.outputs[0]))
-    w.calls.append(f"nb_nn_{kernel}_{_suffix(w)}({', '.join(arguments)})")
-
-
-def _suffix(w: GraphWriter) -> str:
-    return "s8" if w.dtype == "int8" else "s16"
+    w.calls.append(f"nb_nn_{kernel}_{suffix(w)}({', '.join(arguments)})")
 
 
 def _output(w: GraphWriter, op: Op, scale: quantise.Scale) -> tuple[object, ...]:
@@ -148,7 +144,7 @@ def soft_max(w: GraphWriter, op: Op) -> None:
         tables = [_table_once(w, name, make) for name, make in (("exp", softmax.int16_exponential),
                                                                 ("reciprocal", softmax.int16_reciprocal))]
         how = c_struct(w, "nb_nn_softmax_t", "softmax", (softmax.int16_scale(x.scale, op.options.beta), *tables))
-    w.calls.append(f"nb_nn_softmax_{_suffix(w)}({w.at(op.inputs[0])}, {x.size // columns}, {columns}, {how}, "
+    w.calls.append(f"nb_nn_softmax_{suffix(w)}({w.at(op.inputs[0])}, {x.size // columns}, {columns}, {how}, "
                    f"{w.at(op.outputs[0])})")
 
 

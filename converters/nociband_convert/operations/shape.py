@@ -9,7 +9,7 @@ import numpy as np
 
 from nociband.errors import ModelError
 from nociband_convert import quantise
-from nociband_convert.operations.blocks import LOOPS, REDUCED, Loop, c_struct, columns, merge, strides
+from nociband_convert.operations.blocks import LOOPS, REDUCED, Loop, c_struct, columns, merge, strides, suffix
 from nociband_convert.operations.writer import GraphWriter, writes
 from nociband_convert.tflite import Op, Tensor
 
@@ -50,11 +50,7 @@ def mean(w: GraphWriter, op: Op) -> None:
 def reduce_max(w: GraphWriter, op: Op) -> None:
     _same_scale(w, op, *w.ends(op))
     over, _ = _reduction(w, op)
-    w.calls.append(f"nb_nn_max_{_suffix(w)}({w.at(op.inputs[0])}, {over}, {w.at(op.outputs[0])})")
-
-
-def _suffix(w: GraphWriter) -> str:
-    return "s8" if w.dtype == "int8" else "s16"
+    w.calls.append(f"nb_nn_max_{suffix(w)}({w.at(op.inputs[0])}, {over}, {w.at(op.outputs[0])})")
 
 
 def _numbers(w: GraphWriter, op: Op, at: int) -> list[int]:
