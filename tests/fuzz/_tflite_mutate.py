@@ -19,8 +19,20 @@ FLOATS = (0.0, -1.0, 1.0, 0.5, 2.0**-15, 2.0**-14, 2.0**-8, 2.0**-7, 2.0**-20, 1
           float("nan"), 6.0, 10.0, 65536.0)
 TEXTS = (b"", b"x", b"y", b"\xff\xfe", b"a\nb", b"FlexSplit", b"*/", b"n" * 5000)
 MUTATIONS_MAX = 8
-LONG = 3000
+LONG = 300
+"""Entries of a list; the schema's writer takes a tenth of a second for so many tensors of so many numbers each."""
+WHOLE_BYTES_MAX = 3000
 OPTIONS = sorted(name for name, number in vars(schema.BuiltinOptions).items() if isinstance(number, int) and number)
+INT8 = ("type", "padding", "fusedActivationFunction", "deprecatedBuiltinCode", "weightsFormat", "customOptionsFormat",
+        "quantizedBiasType")
+UINT8 = ("builtinOptionsType", "detailsType")
+UINT32 = ("buffer", "opcodeIndex", "externalBuffer", "offset", "size", "version")
+UNREAD = frozenset(("description", "metadata", "metadataBuffer", "signatureDefs", "externalBuffers", "externalBufferGroups",
+                    "variantTensors", "customOptions", "largeCustomOptionsOffset", "largeCustomOptionsSize", "debugMetadataIndex",
+                    "mutatingVariableInputs", "builtinOptions2", "builtinOptions2Type", "min", "max"))
+"""Fields that the reader never looks at."""
+TABLES = {"sparsity": schema.SparsityParametersT, "details": schema.CustomQuantizationT,
+          "quantization": schema.QuantizationParametersT}
 UNPACKABLE = (struct.error, TypeError, ValueError, AttributeError, OverflowError, IndexError, AssertionError,
               flatbuffers.builder.IsNotNestedError, flatbuffers.builder.IsNestedError)
 
@@ -72,7 +84,7 @@ class Maker:
     def starts(self) -> list[bytes]:
         """Decisions to begin with: each seed as it is, in each of the three ways."""
         unchanged = [bytes([way, i]) for i in range(len(self._files)) for way in (1, 2)]
-        return unchanged + [b"\0" + f for f in self._files if len(f) < LONG]
+        return unchanged + [b"\0" + f for f in self._files if len(f) < WHOLE_BYTES_MAX]
 
     def _overwritten(self, choices: Choices) -> bytes:
         content = bytearray(choices.of(self._files))
@@ -117,7 +129,7 @@ def _places(tree: Any) -> list[tuple[Any, str]]:
     for target in objects:
         if target is not None and id(target) not in seen:
             seen.add(id(target))
-            places += [(target, name) for name in vars(target)]
+            places += [(target, name) for name in vars(target) if name not in UNREAD]
     return places
 
 
@@ -129,20 +141,29 @@ def _other(choices: Choices, name: str, value: Any, places: list[tuple[Any, str]
         return getattr(choices.of([t for t, n in places if n == name]), name)
     if name == "builtinOptions":
         return getattr(schema, choices.of(OPTIONS) + "T")()
+    if name in TABLES:
+        return TABLES[name]()
     if isinstance(value, bool | np.bool_):
         return not value
     if isinstance(value, int):
-        if choices.below(3) == 0:
-            return choices.integer()
-        return value + choices.below(9) - 4 if choices.below(2) else choices.below(max(2 * value, 4))
+        near = value + choices.below(9) - 4 if choices.below(2) else choices.below(max(2 * value, 4))
+        return _fitting(name, choices.integer() if choices.below(3) == 0 else near)
     if isinstance(value, float):
         return choices.number()
-    if isinstance(value, bytes | str):
+    if isinstance(value, bytes | str) or name in ("customCode", "name"):
         return choices.of(TEXTS)
     if isinstance(value, list | np.ndarray) or value is None:
         real = isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        return _other_list(choices, list(value) if value is not None else [], real)
+        new = _other_list(choices, list(value) if value is not None else [], real)
+        return np.array(new, float if real else np.int64).astype(value.dtype) if isinstance(value, np.ndarray) else new
     return value
+
+
+def _fitting(name: str, number: int) -> int:
+    """A number that the schema's writer takes for the field `name`."""
+    if name in INT8:
+        return (number + 128) % 256 - 128
+    return number % 256 if name in UINT8 else abs(number) if name in UINT32 else number
 
 
 def _other_list(choices: Choices, values: list[Any], real: bool) -> list[Any]:
@@ -154,7 +175,8 @@ def _other_list(choices: Choices, values: list[Any], real: bool) -> list[Any]:
     if way == 1:
         return values[:at] + values[at + 1:]
     if way == 2 and values:
-        return values + [values[at % len(values)]] * (LONG if choices.below(16) == 0 else 1 + choices.below(4))
+        more = LONG if choices.below(16) == 0 else 1 + choices.below(4)
+        return (values + [values[at % len(values)]] * more)[:max(LONG, len(values))]
     if objects:
         return values[at:] + values[:at]
     new = choices.number() if real else choices.integer()

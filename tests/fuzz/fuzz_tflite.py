@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -81,12 +82,19 @@ class Target:
             graph = self._tflite.read(self.path)
         except self._refused as e:
             assert self.path.stem in str(e), f"the file is not named: {e}"
+            self._not_our_own(e, (struct.error, TypeError, ValueError))
             return "damaged" if "is damaged" in str(e) else "refused"
         try:
             self._generate(graph)
-        except self._refused:
+        except self._refused as e:
+            self._not_our_own(e, (ArithmeticError, IndexError, KeyError, RuntimeError, ValueError))
             return "read"
         return "written"
+
+    @staticmethod
+    def _not_our_own(error: Exception, possible: tuple[type[Exception], ...]) -> None:
+        """Whatever is tripped over ends as "damaged"; only what damage can cause may have been tripped over."""
+        assert isinstance(error.__cause__, (*possible, type(None))), f"a fault of the reader or generator: {error}"
 
     def _generate(self, graph: Graph) -> None:
         """Everything that makes C of a graph; which one depends on what it takes and gives."""
