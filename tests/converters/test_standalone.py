@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
 from collections.abc import Callable
@@ -10,12 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _clib import pointer
 from _networks import autoencoder, keyword_spotter
+from _nn import LiteRt
 from _nn_cases import FLAGS, NN, Case, assert_emulated, assert_native, library, needs_emulator
+from _nn_lstm import random_weights
 
 from nociband.errors import ModelError
 from nociband_convert import standalone, tflite
+from nociband_convert.lstm_graph import build
 
+BENCH = Path(__file__).resolve().parents[2] / "firmware/bench"
 MODELS: dict[str, Callable[[str], tuple[bytes, np.ndarray]]] = {"autoencoder": autoencoder, "keyword_spotter": keyword_spotter}
 SCHEMES = ("int8", "int16x8")
 MACS = {"autoencoder": 264_192, "keyword_spotter": 2_656_768}
@@ -55,7 +61,7 @@ def test_outputs_vary_and_do_not_saturate(model: str, scheme: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["-O2", "-Os"])
 def test_gives_litert_s_bits_on_an_emulated_cortex_m4(level: str, tmp_path: Path) -> None:
-    assert_emulated([case(m, s) for m in MODELS for s in SCHEMES], tmp_path, (level,))
+    assert_emulated([*(case(m, s) for m in MODELS for s in SCHEMES), *lstms()], tmp_path, (level,))
 
 
 @ALL
@@ -108,6 +114,40 @@ def test_scales_in_the_header_are_the_file_s(tmp_path: Path) -> None:
         found = re.search(rf"#define {macro}_SCALE (\S+)f\n#define {macro}_ZERO_POINT \(?(-?\d+)\)?\n", made.header)
         assert found, made.header
         assert (float(np.float32(found[1])), int(found[2])) == (graph.tensors[number].scale, graph.tensors[number].zero_points[0])
+
+
+def lstms() -> list[Case]:
+    """Two windows of LiteRT's integer LSTM, of sizes that fill no word."""
+    cases = []
+    for inputs, hidden, seed in ((3, 10, 1), (5, 7, 2)):
+        rng = np.random.default_rng(seed)
+        content = build("lstm", random_weights(inputs, hidden, seed), 1 / 40, 1 / 128, -11, 25)
+        cases.append(Case(f"LSTM {inputs} to {hidden}", content, rng.integers(-128, 128, (5, 1, 25, inputs)).astype(np.int8)))
+    return cases
+
+
+def test_an_lstm_over_a_window_begins_each_run_at_zero(nn: Path, tmp_path: Path) -> None:
+    assert_native(lstms(), nn, tmp_path)
+
+
+@pytest.mark.parametrize("shape", ["h32", "h64"])
+def test_two_lstms_and_their_head_in_one_file(shape: str, nn: Path, tmp_path: Path) -> None:
+    """The project's own network as anybody's .tflite: two inputs, LSTMs over the window, each run from zero state."""
+    content = (BENCH / f"{shape}.tflite").read_bytes()
+    made = standalone.generate(tflite.read(BENCH / f"{shape}.tflite"), shape)
+    _, source = made.write(tmp_path)
+    assert re.search(rf"{shape}_run\(const int8_t \*eda, const int8_t \*emg, int8_t \*logits\)", made.header)
+    target = tmp_path / "model.so"
+    subprocess.run(["gcc", *FLAGS, f"-I{NN}", str(source), str(nn), "-o", str(target)], check=True)
+    run, litert, rng = getattr(ctypes.CDLL(str(target)), f"{shape}_run"), LiteRt(content), np.random.default_rng(1)
+    seen = set()
+    for size in (3, 20, 60, 20, 60, 120, 20, 60):
+        eda, emg = (np.clip(np.cumsum(rng.normal(0, size / 4, (1, 138, n)), 1), -128, 127).astype(np.int8) for n in (2, 4))
+        logits = np.full(5, 0x5A, np.int8)
+        run(pointer(eda), pointer(emg), pointer(logits))
+        assert logits.tolist() == litert(eda, emg)[0].tolist()
+        seen.add(tuple(logits.tolist()))
+    assert len(seen) > 4
 
 
 @pytest.mark.parametrize(("text", "expected"), [

@@ -117,7 +117,8 @@ class LiteRt:
         self._interpreter.allocate_tensors()
 
     def __call__(self, *inputs: np.ndarray) -> np.ndarray:
-        """The first output for these inputs."""
+        """The first output for these inputs, from zero state."""
+        self._interpreter.reset_all_variables()
         for detail, values in zip(self._interpreter.get_input_details(), inputs, strict=True):
             self._interpreter.set_tensor(detail["index"], values)
         self._interpreter.invoke()

@@ -56,12 +56,18 @@ def library(into: Path) -> Path:
     return target
 
 
+def _included(i: int) -> str:
+    """Case i's file among others in one program: what is static in each gets a name of its own."""
+    names = ("arena", "nb_lstm_curve_lines", "nb_lstm_curve_steps")
+    return "\n".join([*(f"#define {n} {n}_{i}" for n in names), f'#include "c{i}.c"', *(f"#undef {n}" for n in names), ""])
+
+
 def native(cases: Sequence[Case], nn: Path, into: Path) -> list[Callable[[np.ndarray], np.ndarray]]:
     """Each case's C as a function. nn: what `library` made."""
     parts = []
     for i, case in enumerate(cases):
         case.c(f"c{i}", into).write(into)
-        parts.append(f'#define arena arena_{i}\n#include "c{i}.c"\n#undef arena\n')
+        parts.append(_included(i))
     (into / "cases.c").write_text("".join(parts))
     target = into / f"cases{len(list(into.glob('*.so')))}.so"
     command = ["gcc", *(f if f != "-O2" else "-O0" for f in FLAGS), f"-I{NN}", str(into / "cases.c"), str(nn), "-o", str(target)]
@@ -137,8 +143,8 @@ def _header(cases: Sequence[Case], into: Path) -> str:
         case.c(f"c{i}", into).write(into)
         kind = f"{case.expected.dtype}_t"
         values = [", ".join(map(str, v[0].reshape(-1).tolist())) for v in (case.inputs, case.expected)]
-        parts += [f"#define arena arena_{i}", f'#include "c{i}.c"', "#undef arena",
-                  f"static const {kind} x{i}[] = {{{values[0]}}};", f"static const {kind} y{i}[] = {{{values[1]}}};",
+        parts += [_included(i), f"static const {kind} x{i}[] = {{{values[0]}}};",
+                  f"static const {kind} y{i}[] = {{{values[1]}}};",
                   f"static void run{i}(const void *x, void *y)\n{{\n    c{i}_run(x, y);\n}}"]
         table.append(f"    {{run{i}, x{i}, y{i}, sizeof y{i}}},")
     most = max(case.expected[0].nbytes for case in cases)

@@ -69,7 +69,8 @@ class GraphWriter:
 
     `constants` and `calls` are lines of C, `parameters` the signature: the graph's inputs and outputs by name, as pointers to
     `element` (int16_t or int8_t). `arena` says what the function needs beside them: a static array `arena` of `arena.size`
-    elements, aligned to 4 bytes, which functions that do not run at the same time may share. `macs`: multiply-accumulates.
+    elements, aligned to 4 bytes, which functions that do not run at the same time may share; `static_bytes` of RAM are its own.
+    `macs`: multiply-accumulates.
     """
 
     def __init__(self, name: str, graph: Graph, parameters: Sequence[str]) -> None:
@@ -90,6 +91,7 @@ class GraphWriter:
         self.constants: list[str] = []
         self.calls: list[str] = []
         self.macs = 0
+        self.static_bytes = 0
         self._signature = ", ".join(f"{'const ' if p in graph.inputs else ''}{self.element} *{p}" for p in parameters)
         for self._number, op in enumerate(graph.ops):
             self._write(op)
