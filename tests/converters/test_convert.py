@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import sys
@@ -16,7 +17,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import nociband_convert
-from nociband.errors import ModelError, SpecError
+from nociband.errors import EnvironmentProblem, ModelError, SpecError
 from nociband.inference import Model
 from nociband.spec import SPEC
 from nociband.windows import BASELINE_Q, WindowTwin
@@ -166,6 +167,18 @@ def test_c_that_differs_from_litert_is_a_failed_gate(monkeypatch: pytest.MonkeyP
 def test_a_dry_run_judges_and_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     done = _run(monkeypatch, tmp_path / "out", CHEAP, {"int16x8": _converted(0.995, 0.9)}, "--dry-run")
     assert done.exit_code == 0 and "nothing was written" in done.output and not (tmp_path / "out").exists()
+
+
+def test_a_missing_extra_is_named_before_anything_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx2tf" else find(name))
+    done = CliRunner().invoke(build_app(), ["convert", str(tmp_path)])
+    assert isinstance(done.exception, EnvironmentProblem) and "converting needs onnx2tf" in str(done.exception)
+
+
+def test_a_converted_folder_keeps_its_scheme() -> None:
+    done = CliRunner().invoke(build_app(), ["convert", str(MODELS[0]), "--scheme", "int8"])
+    assert done.exit_code == 2 and "keeps its scheme" in done.output
 
 
 @pytest.mark.parametrize(("of_int16x8", "of_int8", "chosen", "why"), [

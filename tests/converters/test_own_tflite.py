@@ -118,12 +118,16 @@ def test_an_operation_that_the_band_lacks_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-def test_an_lstm_over_a_window_is_told_how_to_be_exported(tmp_path: Path) -> None:
-    ones = np.ones((4, 8, 8))
-    content = lstm_graph.build("eda", lstm_graph.LstmWeights(ones[:, :, :2], ones, ones[:, :, 0]), 0.1, 1 / 128, -12, 20)
-    (tmp_path / "m.tflite").write_bytes(content)
-    done = run(tmp_path / "m.tflite")
-    assert done.exit_code == 1 and "export one time step" in str(done.exception)
+def test_litert_s_lstm_over_a_window(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    weights = lstm_graph.LstmWeights(*(rng.normal(0, 0.3, shape) for shape in ((4, 8, 2), (4, 8, 8), (4, 8))))
+    (tmp_path / "m.tflite").write_bytes(lstm_graph.build("m", weights, 0.05, 1 / 128, -12, 20))
+    done = run(tmp_path / "m.tflite", "--out", tmp_path / "c", "--json", tmp_path / "figures.json")
+    assert done.exit_code == 0, done.output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    whole = {"elements": 20 * 8 * bits.RUNS, "mismatches": 0}
+    assert figures["parity"] == whole and figures["operations"][0] == {"kind": "UNIDIRECTIONAL_SEQUENCE_LSTM",
+                                                                       "output": [1, 20, 8], **whole}
 
 
 def test_the_guide_names_the_operations_that_there_are() -> None:

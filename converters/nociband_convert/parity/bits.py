@@ -27,7 +27,6 @@ FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC")
 RUNS = 16
 _FIRMWARE = Path(__file__).resolve().parents[3] / "firmware"
 _LIBS = ("nb_spec", "nb_window", "nb_dsp", "nb_nn", "nb_model")
-_OWN_KERNEL = ("UNIDIRECTIONAL_SEQUENCE_LSTM",)  # runs inside to_c's branch kernel only
 
 
 @dataclass(frozen=True)
@@ -104,14 +103,10 @@ def compare_graph(path: Path, runs: int = RUNS, seed: int = 0) -> Compared:
 
 
 def compare_operations(path: Path, runs: int = RUNS, seed: int = 0) -> dict[int, Compared]:
-    """Each operation of a .tflite alone, by its number, on random inputs that use the whole range of its integers.
-
-    LiteRT's LSTM is left out: it has no kernel of its own, but is part of a branch (compare_model).
-    """
+    """Each operation of a .tflite alone, by its number, on random inputs that use the whole range of its integers."""
     data = path.read_bytes()
-    kinds = {at: op.kind for at, op in enumerate(tflite.read(path).ops) if op.kind not in _OWN_KERNEL}
-    alone = _compare([(f"{kind} ({at})", _part(data, at)) for at, kind in kinds.items()], runs, seed)
-    return dict(zip(kinds, alone, strict=True))
+    alone = [(f"{op.kind} ({at})", _part(data, at)) for at, op in enumerate(tflite.read(path).ops)]
+    return dict(enumerate(_compare(alone, runs, seed)))
 
 
 def _part(data: bytes, number: int | None = None) -> bytes:
@@ -140,8 +135,6 @@ def _content(buffer: Any) -> Any:
 
 
 def _compare(files: Sequence[tuple[str, bytes]], runs: int, seed: int) -> list[Compared]:
-    if not files:
-        return []
     with TemporaryDirectory(prefix="nociband-bits-") as name:
         into = Path(name)
         writers = []
@@ -160,12 +153,13 @@ def _program(writers: Sequence[GraphWriter]) -> str:
     parts = ['#include <string.h>\n\n#include "nb_nn.h"\n']
     if arena:
         parts.append(f"static {element} arena[{arena}] __attribute__((aligned(4)));")
+    parts += dict.fromkeys(constant for w in writers for constant in w.constants)  # LSTMs share their curve
     for at, w in enumerate(writers):
         ends = [*w.graph.inputs, *w.graph.outputs]
         signature = ", ".join(f"{'const ' if i < len(w.graph.inputs) else ''}{element} *p{i}" for i in range(len(ends)))
         calls = ", ".join(f"p{i}" for i in range(len(ends)))
         head = f"void run_{at}({signature})"
-        parts += [*w.constants, w.function(), f"{head};", f"{head}\n{{\n    {w.name}({calls});\n}}"]
+        parts += [w.function(), f"{head};", f"{head}\n{{\n    {w.name}({calls});\n}}"]
     return "\n".join(parts) + "\n"
 
 
@@ -180,6 +174,7 @@ def _judge(what: str, content: bytes, run: Any, runs: int, rng: np.random.Genera
         inputs = [_random(rng, number, d) for d in ins]
         for detail, values in zip(ins, inputs, strict=True):
             interpreter.set_tensor(detail["index"], values)
+        interpreter.reset_all_variables()
         interpreter.invoke()
         outputs = [np.full(d["shape"], 0x5A, d["dtype"]) for d in outs]
         run(*map(_pointer, (*inputs, *outputs)))
