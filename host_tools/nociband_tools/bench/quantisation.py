@@ -9,7 +9,7 @@ Two sets of windows each: those around labelled events, and those that a band wo
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -220,11 +220,3 @@ def _share(figure: dict[str, Any]) -> str:
 def _points(figure: dict[str, Any]) -> str:
     low, high = figure["ci95"]
     return f"{100 * figure['value']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def run(folders: Sequence[Path], per_person: int = PER_PERSON, tell: Callable[[str], None] = lambda what: None) -> dict[str, Any]:
-    """Measure several models; by folder name."""
-    def measured(folder: Path) -> dict[str, Any]:
-        return measure(folder, per_person, lambda what: tell(f"{folder.name}: {what}"))
-
-    return document({f.name: measured(f) for f in folders}, per_person)

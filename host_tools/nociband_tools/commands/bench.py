@@ -122,12 +122,15 @@ def quantisation(
 
     from nociband_tools.bench import models, quantisation
 
-    with Console(stderr=True).status("quantisation") as status:
-        result = quantisation.run(model or [Path("build/models") / name for name in models()], per_person, status.update)
-    typer.echo(quantisation.markdown(result))
+    judged: dict[str, Any] = {}
+    for folder in model or [Path("build/models") / name for name in models()]:
+        with Console(stderr=True).status(folder.name) as status:
+            judged[folder.name] = quantisation.measure(folder, per_person, status.update)
+        _write(as_json, quantisation.document(judged, per_person))  # each takes minutes: what is there is kept
+    tables = quantisation.markdown(quantisation.document(judged, per_person))
+    typer.echo(tables)
     if markdown:
-        markdown.write_text(quantisation.markdown(result), "utf-8")
-    _write(as_json, result)
+        markdown.write_text(tables, "utf-8")
 
 
 class _Bars:
