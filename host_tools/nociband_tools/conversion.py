@@ -135,14 +135,15 @@ def judge_standalone(path: Path, graph: Graph, made: Standalone) -> dict[str, An
         alone = bits.compare_operations(path)
     else:
         reasons.append("bits: no gcc")
-    flash = None
+    flash = ram = None
     if shutil.which("arm-none-eabi-gcc"):
-        flash = flash_of(made)
+        flash, ram = size_of(made)
     else:
-        reasons.append("flash: no arm-none-eabi-gcc")
+        reasons.append("flash and RAM: no arm-none-eabi-gcc")
     return {
         "name": made.name, "scheme": graph.scheme, "macs": made.macs, "arena_bytes": made.arena_bytes,
-        "arena_bytes_in_use_at_most": made.live_bytes, "constant_bytes": made.constant_bytes, "flash_bytes": flash,
+        "arena_bytes_in_use_at_most": made.live_bytes, "constant_bytes": made.constant_bytes,
+        "flash_bytes": flash, "static_ram_bytes": ram,
         "parity": {"elements": whole and whole.elements, "mismatches": whole and whole.mismatches},
         "operations": [{"kind": op.kind, "output": list(graph.tensors[op.outputs[0]].shape),
                         "elements": alone[i].elements if i in alone else None,
@@ -151,8 +152,8 @@ def judge_standalone(path: Path, graph: Graph, made: Standalone) -> dict[str, An
     }
 
 
-def flash_of(made: Standalone) -> int:
-    """Bytes of flash that a standalone model takes on a Cortex-M4F at -O2: code, kernels, weights, tables."""
+def size_of(made: Standalone) -> tuple[int, int]:
+    """Bytes of flash (code, kernels, weights, tables) and of static RAM that a standalone model takes on a Cortex-M4F at -O2."""
     from nociband_tools.bench import image
     from nociband_tools.bench.qemu import run
     from nociband_tools.firmware import firmware_root
@@ -166,7 +167,8 @@ def flash_of(made: Standalone) -> int:
              f"-Wl,--gc-sections,-e,{made.name}_run", "-o", str(elf)])
         sizes = {line.split()[0]: int(line.split()[1]) for line in run(["arm-none-eabi-size", "-A", "-d", str(elf)]).splitlines()
                  if line.startswith(".")}
-    return sum(sizes.get(section, 0) for section in (".text", ".rodata", ".data", ".ARM.exidx"))
+    flash, ram = ((".text", ".rodata", ".data", ".ARM.exidx"), (".data", ".bss"))
+    return sum(sizes.get(section, 0) for section in flash), sum(sizes.get(section, 0) for section in ram)
 
 
 def standalone_tables(graph: Graph, made: Standalone, figures: Mapping[str, Any]) -> list[Any]:
@@ -181,11 +183,16 @@ def standalone_tables(graph: Graph, made: Standalone, figures: Mapping[str, Any]
     whole = figures["parity"]
     for title, text in (
         ("multiply-accumulates a run", f"{made.macs:,}"),
-        ("RAM (arena; in use at the worst moment)", f"{made.arena_bytes:,} ({made.live_bytes:,}) bytes"),
+        ("arena (in use at the worst moment)", f"{made.arena_bytes:,} ({made.live_bytes:,}) bytes"),
         ("weights and constants", f"{made.constant_bytes:,} bytes"),
-        ("flash, Cortex-M4F -O2", "-" if figures["flash_bytes"] is None else f"{figures['flash_bytes']:,} bytes"),
+        ("flash, Cortex-M4F -O2", _bytes(figures["flash_bytes"])),
+        ("static RAM, Cortex-M4F", _bytes(figures["static_ram_bytes"])),
         ("outputs unlike LiteRT", "-" if whole["mismatches"] is None else f"{whole['mismatches']} of {whole['elements']:,}"),
         *(("not judged", reason) for reason in figures["not_judged"]),
     ):
         sums.add_row(title, text)
     return [operations, sums]
+
+
+def _bytes(value: int | None) -> str:
+    return "-" if value is None else f"{value:,} bytes"

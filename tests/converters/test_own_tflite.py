@@ -98,7 +98,7 @@ def test_bits_that_differ_are_exit_status_1_and_nothing_is_written(tmp_path: Pat
 def test_without_tools_it_is_said_what_was_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     done = run(small(tmp_path / "m.tflite"), "--out", tmp_path / "c")
-    assert done.exit_code == 0 and "bits: no gcc" in done.output and "flash: no arm-none-eabi-gcc" in done.output
+    assert done.exit_code == 0 and "bits: no gcc" in done.output and "flash and RAM: no arm-none-eabi-gcc" in done.output
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
