@@ -34,6 +34,11 @@ def zero_point(draw: Draw, dtype: str) -> int:
     return int(draw(st.integers(-128, 127))) if dtype == "int8" else 0
 
 
+def clear(scale: float) -> float:
+    """Not nearly 2^-11, which the converter refuses for TANH, but it."""
+    return 2.0**-11 if abs(np.log2(scale) + 11) < 2e-3 else scale
+
+
 def shape(draw: Draw, most: int = 4, largest: int = 9) -> tuple[int, ...]:
     return tuple(draw(st.lists(st.integers(1, largest), min_size=1, max_size=most)))
 
@@ -119,7 +124,7 @@ def curve(draw: Draw, kind: str) -> Case:
     """LOGISTIC or TANH of every input that there is, in int8, and of a row in int16."""
     dtype = draw(DTYPES)
     x = np.arange(-128, 128).astype(np.int8) if dtype == "int8" else values(draw(SEEDS), dtype, (256,))
-    scale = draw(SCALES[dtype])
+    scale = clear(draw(SCALES[dtype]))
     step, zero = (2.0**-15, 0) if dtype == "int16" else (2.0**-8, draw(st.sampled_from([-128, 0]))) if kind == "LOGISTIC" else (
         draw(st.sampled_from([2.0**-7, 0.009])), zero_point(draw, dtype))
     case = OneOp(kind, dtype).activation(0, x.shape, scale, zero_point(draw, dtype)).case(x.shape, step, zero, version=3)
@@ -247,13 +252,15 @@ class Chain:
         self.what: list[str] = []
 
     def input(self, s: tuple[int, ...]) -> None:
-        scale, zero = self.draw(SCALES[self.dtype]), zero_point(self.draw, self.dtype)
+        scale, zero = clear(self.draw(SCALES[self.dtype])), zero_point(self.draw, self.dtype)
         self.inputs.append(self.builder.tensor(s, self.dtype, [scale], zero, name=f"x{len(self.inputs)}"))
         self.values.append(values(self.draw(SEEDS), self.dtype, s))
         self.at.append((self.inputs[-1], s, scale, zero))
 
     def op(self, kind: str, xs: Sequence[int], s: tuple[int, ...], scale: float, zero: int, options: Any = None,
            version: int = 3, numbers: Sequence[Any] = ()) -> None:
+        """Adds an operation; the step of what it makes stays in a range in which any other can follow."""
+        scale = clear(min(max(scale, 1e-6), 4e-3 if self.dtype == "int16" else 0.5))
         y = self.builder.tensor(s, self.dtype, [scale], zero, name=f"t{len(self.at)}")
         stored = [self.builder.constant(np.array(n, np.int32)) for n in numbers]
         self.builder.op(kind, [*xs, *stored], [y], options, version)
