@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from nociband.errors import ModelError
 from nociband_convert.graph import SCHEMES, Graph, Op, Tensor
 
@@ -19,6 +21,8 @@ ELEMENTS_MAX = 1 << 22
 """Elements of all activations and states together."""
 SCALE_MIN, SCALE_MAX = 1e-12, 1e12
 """Activations' steps: products and quotients of three of them stay inside float32, in which LiteRT computes MUL's factor."""
+BIAS_STEPS_APART = 0.02
+"""Of the output's step."""
 CONSTANTS = ("int8", "int16", "int32", "int64")
 
 
@@ -79,6 +83,7 @@ def check(name: str, graph: Graph) -> None:
                 _ROLES[role](scheme, t)
             except _Unfit as e:
                 raise ModelError(f"{name}: {op.kind} takes {t.name} ({t.dtype}) where {e}") from None
+        _check_bias_step(name, graph, op)
     taken = (graph.tensors[t].data for op in graph.ops for t in op.inputs if t >= 0)
     total = sum(data.nbytes for data in taken if data is not None)
     if total > FILE_BYTES_MAX:
@@ -120,6 +125,19 @@ def _check_activations(name: str, graph: Graph) -> None:
             _check_step(t)
         except _Unfit as e:
             raise ModelError(f"{name}: {t.name} ({t.dtype}) is an activation where {e}") from None
+
+
+def _check_bias_step(name: str, graph: Graph, op: Op) -> None:
+    """A bias is added to products as it stands, so its step must be theirs, as nearly as LiteRT asks for."""
+    if FORMS[op.kind].inputs not in ("awB", "adB") or len(op.inputs) < 3 or op.inputs[2] < 0:
+        return
+    (x, weights, bias), y = (graph.tensors[t] for t in op.inputs), graph.tensors[op.outputs[0]]
+    if not bias.scales:
+        return
+    steps, given = x.scale * np.array(weights.scales), np.array(bias.scales)
+    if len(given) not in (1, len(steps)) or (abs(steps - given) > BIAS_STEPS_APART * y.scale).any():
+        raise ModelError(f"{name}: {bias.name}, the bias of {op.kind}, is not in steps of input times weights; quantise the "
+                         "model again")
 
 
 # --- what each input of an operation must be ------------------------------------------------------------------------------

@@ -68,6 +68,16 @@ def test_what_is_read_of_a_layer(tmp_path: Path) -> None:
     assert bias.data.dtype == np.int32 and graph.ops[0].options.depthMultiplier == 1
 
 
+def test_a_bias_may_do_without_scales(tmp_path: Path) -> None:
+    def bare(model: Any) -> None:
+        model.subgraphs[0].tensors[2].quantization = None
+
+    path = tmp_path / "layer.tflite"
+    path.write_bytes(changed(GOOD["FULLY_CONNECTED int16x8"], bare))
+    graph = tflite.read(path)
+    assert graph.tensors[graph.ops[0].inputs[2]].scales == ()
+
+
 @pytest.mark.parametrize("zero_point", [-128, -11, 0, 127])
 def test_int8_activations_have_any_zero_point(tmp_path: Path, zero_point: int) -> None:
     path = tmp_path / "add.tflite"

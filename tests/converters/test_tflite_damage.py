@@ -119,6 +119,7 @@ LSTM, MEAN = "UNIDIRECTIONAL_SEQUENCE_LSTM int8", "MEAN int8"
     (DENSE, put("/buffers.1.data", None), "takes t1 before it is there"),
     (DENSE, put("tensors.2.type", schema.TensorType.UINT32), "the constant t2 is uint32"),
     (DENSE, put("tensors.2.quantization.zeroPoint", [0, 0, 4]), "a bias stored in int32 with zero point 0"),
+    (DENSE, put("tensors.2.quantization.scale", [1e-2, 1e-2, 1e-2]), "t2, the bias of FULLY_CONNECTED, is not in steps of input"),
     (DENSE, put("operators.0.inputs", [0, 2, 1]), "takes t2 .int32. where weights stored in int8"),
     (DENSE, put("inputs", [0, 1]), "the input t1 is a constant or a state"),
     (DENSE, put("operators.0.outputs", [1]), "writes t1, which is there already"),
