@@ -7,8 +7,8 @@
 void probe_dsp(uint32_t a, uint32_t b, uint32_t c, uint32_t y[PROBES]);
 void probe_portable(uint32_t a, uint32_t b, uint32_t c, uint32_t y[PROBES]);
 
-static const uint32_t special[] = {0u, 1u, 0x7FFFu, 0x8000u, 0xFFFFu, 0x7FFFFFFFu, 0x80000000u, 0x80008000u, 0x7FFF7FFFu, 0xFFFFFFFFu,
-                                   0x80808080u, 0x7F7F7F7Fu};
+static const uint32_t special[] = {0u,          1u,          0x7FFFu,     0x8000u,     0xFFFFu,     0x7FFFFFFFu,
+                                   0x80000000u, 0x80008000u, 0x7FFF7FFFu, 0xFFFFFFFFu, 0x80808080u, 0x7F7F7F7Fu};
 enum { SPECIAL = sizeof special / sizeof special[0], RANDOM = 20000 };
 
 static uint32_t differences(uint32_t a, uint32_t b, uint32_t c)
@@ -21,8 +21,8 @@ static uint32_t differences(uint32_t a, uint32_t b, uint32_t c)
     for (uint32_t i = 0; i < PROBES; i++) {
         if (dsp[i] != portable[i]) {
             char line[96];
-            snprintf(line, sizeof line, "probe %u of %08x %08x %08x: %08x, portable %08x\n", (unsigned)i, (unsigned)a, (unsigned)b,
-                     (unsigned)c, (unsigned)dsp[i], (unsigned)portable[i]);
+            snprintf(line, sizeof line, "probe %u of %08x %08x %08x: %08x, portable %08x\n", (unsigned)i, (unsigned)a,
+                     (unsigned)b, (unsigned)c, (unsigned)dsp[i], (unsigned)portable[i]);
             say(line);
             differ++;
         }

@@ -64,11 +64,4 @@ void nb_nn_average_pool_s16(const int16_t *x, const nb_nn_window_t *window, int3
 void nb_nn_max_pool_s8(const int8_t *x, const nb_nn_window_t *window, int32_t least, int32_t greatest, int8_t *y);
 void nb_nn_max_pool_s16(const int16_t *x, const nb_nn_window_t *window, int32_t least, int32_t greatest, int16_t *y);
 
-/* As models generated before have them: clamp((bias[o] + sum_i w[o][i] x[i]) * channel[o]); and a convolution over time,
-   stride 1, zero-padded to the same length: x[frames][channels], w[outputs][kernel][channels], y[frames][outputs]. */
-void nb_nn_fully_connected(const int16_t *x, uint32_t inputs, const int8_t *w, const int32_t *bias,
-                           const nb_nn_channel_t *channel, uint32_t outputs, int16_t *y);
-void nb_nn_conv(const int16_t *x, uint32_t frames, uint32_t channels, const int8_t *w, uint32_t kernel, const int32_t *bias,
-                const nb_nn_channel_t *channel, uint32_t outputs, int16_t *y);
-
 #endif
