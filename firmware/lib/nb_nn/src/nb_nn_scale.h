@@ -64,10 +64,4 @@ static inline int32_t nb_nn_rescale_ready(int32_t v, const nb_nn_ready_t *r)
     return nb_nn_shift_ready(nb_smmulr((int32_t)((uint32_t)v << r->left), r->multiplier), r);
 }
 
-/* v * c->multiplier / 2^right, half up. */
-static inline int16_t nb_nn_rescale_once(int32_t v, const nb_nn_channel_t *c)
-{
-    return nb_nn_clamp_int16(((int64_t)v * c->multiplier + ((int64_t)1 << (c->right - 1))) >> c->right);
-}
-
 #endif
