@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -66,7 +67,9 @@ def expected(folder: Path, windows: np.ndarray, progress: Progress = lambda done
         return np.load(file)
     found = np.zeros(len(windows), RESULT)
     chunks = [slice(at, at + _CHUNK) for at in range(0, len(windows), _CHUNK)]
-    with ProcessPoolExecutor(max(1, len(os.sched_getaffinity(0))), initializer=_load, initargs=(folder,)) as pool:
+    # Spawned, not forked: a progress bar's thread may hold a lock just then.
+    workers = min(len(chunks), len(os.sched_getaffinity(0)))
+    with ProcessPoolExecutor(max(1, workers), get_context("spawn"), _load, (folder,)) as pool:
         for part, result in zip(chunks, pool.map(_reference, (windows[c] for c in chunks)), strict=True):
             found[part] = result
             progress(min(part.stop, len(windows)), len(windows))
