@@ -7,7 +7,6 @@
 #define NB_NN_H
 #include "nb_nn_activation.h"
 #include "nb_nn_arithmetic.h"
-#include "nb_nn_elementwise.h"
 #include "nb_nn_matrix.h"
 #include "nb_nn_reduce.h"
 #include "nb_nn_scale.h"
