@@ -26,6 +26,7 @@ from nociband_convert.parity import bits, quality
 from nociband_tools.cli import build_app
 
 FILES = {"eda.tflite", "emg.tflite", "head.tflite", "manifest.json", "nb_model_data.c"}
+Converted = dict[Scheme, nociband_convert.Converted]
 BY_NAME = pytest.mark.parametrize("folder", MODELS, ids=lambda p: p.name)
 
 
@@ -40,16 +41,22 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("good") / "made", epochs=30)
 
 
+@pytest.fixture(scope="module")
+def converted(good: Path) -> Converted:
+    return {scheme: nociband_convert.convert(good, scheme) for scheme in nociband_convert.SCHEMES}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scheme", nociband_convert.SCHEMES)
-def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(good: Path, tmp_path: Path, scheme: Scheme) -> None:
+def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(
+        good: Path, converted: Converted, tmp_path: Path, scheme: Scheme) -> None:
     options = ["--scheme", scheme, "--out", str(tmp_path / "one"), "--json", str(tmp_path / "figures.json")]
     done = CliRunner().invoke(build_app(), ["convert", str(good), *options])
     assert done.exit_code == 0, done.output
     assert "same class as in floating point" in done.output and "multiply-accumulates" in done.output
     assert {p.name for p in (tmp_path / "one").iterdir()} == FILES
-    again = nociband_convert.convert(good, scheme)
+    again = converted[scheme]
     assert all(v.passed for v in again.judge()) and again.quality.logit_error_mean < {"int16x8": 0.1, "int8": 1.0}[scheme]
     for name, content in again.files.items():
         assert (tmp_path / "one" / name).read_bytes() == content, name
@@ -63,18 +70,19 @@ def test_a_model_is_converted_and_the_same_model_gives_the_same_bytes(good: Path
 
 
 @pytest.mark.slow
-def test_both_packings_of_a_converted_folder_compute_the_same(good: Path, tmp_path: Path) -> None:
-    made = nociband_convert.convert(good, packing="small")
-    nociband_convert.write(made.files, tmp_path)
-    assert nociband_convert.packing_of(tmp_path / "nb_model_data.c") == "small"
-    assert regenerate(tmp_path) == made.files
-    options = ["--packing", "fast", "--to", "c", "--out", str(tmp_path / "f")]
-    done = CliRunner().invoke(build_app(), ["convert", str(tmp_path), *options])
-    assert done.exit_code == 0 and [p.name for p in (tmp_path / "f").iterdir()] == ["nb_model_data.c"]
-    fast = (tmp_path / "f/nb_model_data.c").read_text()
-    assert nociband_convert.packing_of(tmp_path / "f/nb_model_data.c") == "fast"
+def test_both_packings_of_a_converted_folder_compute_the_same(converted: Converted, tmp_path: Path) -> None:
+    nociband_convert.write(converted["int16x8"].files, tmp_path)
+    for packing in ("small", "fast"):
+        options = ["--packing", packing, "--to", "c", "--out", str(tmp_path / packing)]
+        done = CliRunner().invoke(build_app(), ["convert", str(tmp_path), *options])
+        assert done.exit_code == 0 and [p.name for p in (tmp_path / packing).iterdir()] == ["nb_model_data.c"]
+        assert nociband_convert.packing_of(tmp_path / packing / "nb_model_data.c") == packing
+    small, fast = ((tmp_path / packing / "nb_model_data.c").read_text() for packing in ("small", "fast"))
+    assert fast == (tmp_path / "nb_model_data.c").read_text()
     x = random_windows(20, seed=6)
-    assert np.array_equal(bits.run_model(fast, x), bits.run_model(made.files["nb_model_data.c"].decode(), x))
+    assert np.array_equal(bits.run_model(fast, x), bits.run_model(small, x))
+    shutil.copy(tmp_path / "small/nb_model_data.c", tmp_path / "nb_model_data.c")
+    assert regenerate(tmp_path)["nb_model_data.c"].decode() == small, "a folder keeps its packing"
 
 
 @BY_NAME
