@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nociband_convert.tflite import Graph
+from nociband_convert.tflite import Graph, Op
 
 ALIGN_BYTES = 4
 RENAMING = frozenset({"EXPAND_DIMS", "RESHAPE", "SQUEEZE"})
 """Operations that change a tensor's shape and nothing else."""
 _ITEM_BYTES = {"int8": 1, "int16": 2}
+
+
+def renames(graph: Graph, op: Op) -> bool:
+    """Whether `op` leaves the values as they are: another shape alone, or a requantisation to the scale that they have."""
+    if op.kind != "QUANTIZE":
+        return op.kind in RENAMING
+    x, y = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    return (x.dtype, x.scales, x.zero_points) == (y.dtype, y.scales, y.zero_points)
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,11 @@ def _aliases(graph: Graph, in_place: frozenset[str]) -> dict[int, int]:
     members = {i: [i] for i in group}
     for at, op in enumerate(graph.ops):
         y = op.outputs[0]
-        for x in op.inputs[:1] if op.kind in RENAMING else op.inputs if op.kind in in_place else ():
+        for x in op.inputs[:1] if renames(graph, op) else op.inputs if op.kind in in_place else ():
             if x < 0 or graph.tensors[x].data is not None or graph.tensors[x].variable or group[x] == group[y]:
                 continue
             together = {*members[group[x]], *members[group[y]]}
-            if len(together & (inputs | outputs)) > 1 or (op.kind not in RENAMING and not _may_overwrite(
+            if len(together & (inputs | outputs)) > 1 or (not renames(graph, op) and not _may_overwrite(
                     graph, members[group[x]], y, inputs | outputs, last, at)):
                 continue
             keep, drop = group[x], group[y]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nociband_convert import lookup, quantise, softmax
+from nociband_convert.arena import renames
 from nociband_convert.operations.blocks import broadcast, c_struct, suffix
+from nociband_convert.operations.shape import rename
 from nociband_convert.operations.writer import GraphWriter, c_array, writes
 from nociband_convert.tflite import Op
 
@@ -85,6 +87,9 @@ def _lookup(w: GraphWriter, op: Op) -> None:
 @writes("QUANTIZE", in_place=True)
 def quantize(w: GraphWriter, op: Op) -> None:
     x, y = w.ends(op)
+    if renames(w.graph, op):
+        rename(w, op)
+        return
     scale = quantise.requantise(x.scale, y.scale, quantise.LARGEST[w.dtype])
     if w.dtype == "int8":
         _lookup(w, op)

@@ -288,7 +288,7 @@ static int16_t rows[324] __attribute__((aligned(4)));
 static int16_t pooled[NB_WINDOW_FRAMES + 6][2] __attribute__((aligned(4)));
 static int32_t sum[16];
 static const nb_nn_branch_memory_t memory = {rows, pooled, sum};
-static int16_t arena[160] __attribute__((aligned(4)));
+static int16_t arena[130] __attribute__((aligned(4)));
 static const uint32_t eda_stream[] = {
     0xfffb8fd5u, 0xfff44acbu, 0x5443au, 0x136867u, 0x6afff4u, 0xffdcff95u, 0x50053u, 0x31002fu, 0xff81ffc5u,
     0x79001fu, 0x16ffcau, 0xffedff8cu, 0x4bffeeu, 0x7f004fu, 0xb004au, 0x48002eu, 0xfff6ffcau, 0x3bfff5u, 0x7fffc0u,
@@ -1822,35 +1822,31 @@ static const nb_nn_branch_t emg_branch = {
     .frames = NB_WINDOW_FRAMES,
     .channels = 4,
 };
-static const nb_nn_output_t head_0_output = {{1073741824, 1}, 0, -32768, 32767};
-static const nb_nn_output_t head_1_output = {{1073741824, 1}, 0, -32768, 32767};
+static const nb_nn_block_t head_0_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
+static const nb_nn_block_t head_1_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
 static const nb_nn_block_t head_2_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
 static const nb_nn_block_t head_3_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
-static const nb_nn_output_t head_4_output = {{1073741824, 1}, 0, -32768, 32767};
-static const nb_nn_block_t head_5_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
-static const nb_nn_block_t head_6_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
-static const nb_nn_output_t head_7_output = {{1073741824, 1}, 0, -32768, 32767};
-static const nb_nn_block_t head_8_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const nb_nn_block_t head_9_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const int8_t head_10_w[] = {
+static const nb_nn_block_t head_4_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const nb_nn_block_t head_5_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const int8_t head_6_w[] = {
     -27, -48, 36, 120, 43, 82, -63, -82, 38, -127, -13, -21, -100, -26, 73, -40, -3, -62, -7, -19, 109, 83, -8, -67,
     25, -82, 75, -32, -44, 29, 59, 26, 1, -62, -4, 8, -29, 124, -1, 71, -11, -46, 76, -75, 42, -68, 59, -43, 12, 77,
     47, 15, 0, 66, -7, 49, -5, 57, 118, 30, 38, 41, -18, 68,
 };
-static const int32_t head_10_bias[] = {
+static const int32_t head_6_bias[] = {
     79172,
 };
-static const nb_nn_channel_t head_10_channel[] = {
+static const nb_nn_channel_t head_6_channel[] = {
     {1897532837, 38},
 };
-static const int32_t head_10_fine[] = {
+static const int32_t head_6_fine[] = {
     765716480,
 };
-static const nb_nn_layer_t head_10_layer = {
-    .weights = head_10_w,
-    .bias = head_10_bias,
-    .channels = head_10_channel,
-    .fine = head_10_fine,
+static const nb_nn_layer_t head_6_layer = {
+    .weights = head_6_w,
+    .bias = head_6_bias,
+    .channels = head_6_channel,
+    .fine = head_6_fine,
     .outputs = 1,
     .products = 64,
     .x_zero = 0,
@@ -1858,27 +1854,27 @@ static const nb_nn_layer_t head_10_layer = {
     .least = -32768,
     .greatest = 32767,
 };
-static const nb_nn_pairs_t head_12_pairs = {{1, 1, 32}, {0, 0, 1}, {0, 0, 0}};
-static const nb_nn_product_t head_12_product = {0, 0, {{1073741824, -14}, 0, -32768, 32767}};
-static const int8_t head_13_w[] = {
+static const nb_nn_pairs_t head_8_pairs = {{1, 1, 32}, {0, 0, 1}, {0, 0, 0}};
+static const nb_nn_product_t head_8_product = {0, 0, {{1073741824, -14}, 0, -32768, 32767}};
+static const int8_t head_9_w[] = {
     -46, -78, -93, 24, 25, -110, 28, 109, 61, -31, -108, 34, 94, -127, 23, 127, -86, -103, -76, 67, 15, -65, 100, 108,
     29, 57, 47, 75, 66, -80, 98, 70, -78, -36, -127, 60, 41, -18, 89, -15, 46, 11, -100, -101, -85, 58, -90, 11, -23,
     107, 108, 127, 69, 51, 82, 60, 50, 114, -41, -31, 27, 55, 11, 7,
 };
-static const int32_t head_13_bias[] = {
+static const int32_t head_9_bias[] = {
     1231533,
 };
-static const nb_nn_channel_t head_13_channel[] = {
+static const nb_nn_channel_t head_9_channel[] = {
     {1127599537, 38},
 };
-static const int32_t head_13_fine[] = {
+static const int32_t head_9_fine[] = {
     65170432,
 };
-static const nb_nn_layer_t head_13_layer = {
-    .weights = head_13_w,
-    .bias = head_13_bias,
-    .channels = head_13_channel,
-    .fine = head_13_fine,
+static const nb_nn_layer_t head_9_layer = {
+    .weights = head_9_w,
+    .bias = head_9_bias,
+    .channels = head_9_channel,
+    .fine = head_9_fine,
     .outputs = 1,
     .products = 64,
     .x_zero = 0,
@@ -1886,12 +1882,11 @@ static const nb_nn_layer_t head_13_layer = {
     .least = -32768,
     .greatest = 32767,
 };
-static const nb_nn_pairs_t head_15_pairs = {{1, 1, 32}, {0, 0, 1}, {0, 0, 0}};
-static const nb_nn_product_t head_15_product = {0, 0, {{1073741824, -14}, 0, -32768, 32767}};
-static const nb_nn_output_t head_16_output = {{1073741824, 1}, 0, -32768, 32767};
-static const nb_nn_block_t head_17_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const nb_nn_block_t head_18_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const int8_t head_19_w[] = {
+static const nb_nn_pairs_t head_11_pairs = {{1, 1, 32}, {0, 0, 1}, {0, 0, 0}};
+static const nb_nn_product_t head_11_product = {0, 0, {{1073741824, -14}, 0, -32768, 32767}};
+static const nb_nn_block_t head_12_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const nb_nn_block_t head_13_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const int8_t head_14_w[] = {
     -12, -47, -109, 1, -109, 8, 40, 91, -11, -8, 12, 124, 58, 18, -49, 52, -13, -29, 22, -97, -68, -63, -30, -70, -98,
     19, -49, -81, 22, -54, 12, -51, -72, 93, -38, 12, 25, 20, -73, -5, 17, -19, -20, 18, -79, 40, -60, 127, -49, -16,
     30, 36, 73, -9, 29, 27, 3, 25, -28, -106, -53, -20, -24, -25, 28, -50, 20, 48, -58, 52, -56, -22, 44, -22, 47,
@@ -1901,20 +1896,20 @@ static const int8_t head_19_w[] = {
     1, -22, 53, 46, -21, 28, -4, 96, -13, 70, 7, -105, 58, -20, 48, 121, 29, -32, 84, 6, 83, -19, 12, 48, -61, 109,
     -50, -5, -14, 54, -8, 48, -33, -87, 67, -47, -27, 24, -67,
 };
-static const int32_t head_19_bias[] = {
+static const int32_t head_14_bias[] = {
     -486364, -184105, 153481,
 };
-static const nb_nn_channel_t head_19_channel[] = {
+static const nb_nn_channel_t head_14_channel[] = {
     {1111814806, 38}, {1435452819, 38}, {1115924441, 38},
 };
-static const int32_t head_19_fine[] = {
+static const int32_t head_14_fine[] = {
     1718558208, 1380951552, 1871934464,
 };
-static const nb_nn_layer_t head_19_layer = {
-    .weights = head_19_w,
-    .bias = head_19_bias,
-    .channels = head_19_channel,
-    .fine = head_19_fine,
+static const nb_nn_layer_t head_14_layer = {
+    .weights = head_14_w,
+    .bias = head_14_bias,
+    .channels = head_14_channel,
+    .fine = head_14_fine,
     .outputs = 3,
     .products = 64,
     .x_zero = 0,
@@ -1925,26 +1920,21 @@ static const nb_nn_layer_t head_19_layer = {
 
 static void head(const int16_t *eda_mean, const int16_t *eda_largest, const int16_t *emg_mean, const int16_t *emg_largest, int16_t *logits)
 {
-    nb_nn_requantise_s16(emg_largest, 16, &head_0_output, arena + 0);
-    nb_nn_requantise_s16(emg_mean, 16, &head_1_output, arena + 16);
-    nb_nn_copy(arena + 16, &head_2_block, arena + 64);
-    nb_nn_copy(arena + 0, &head_3_block, arena + 64 + 16);
-    nb_nn_requantise_s16(eda_mean, 16, &head_4_output, arena + 0);
-    nb_nn_copy(arena + 0, &head_5_block, arena + 96);
-    nb_nn_copy(eda_largest, &head_6_block, arena + 96 + 16);
-    nb_nn_requantise_s16(arena + 64, 32, &head_7_output, arena + 128);
-    nb_nn_copy(arena + 96, &head_8_block, arena + 0);
-    nb_nn_copy(arena + 128, &head_9_block, arena + 0 + 32);
-    nb_nn_fully_connected_s16(arena + 0, 1, &head_10_layer, arena + 128);
+    nb_nn_copy(emg_mean, &head_0_block, arena + 64);
+    nb_nn_copy(emg_largest, &head_1_block, arena + 64 + 16);
+    nb_nn_copy(eda_mean, &head_2_block, arena + 96);
+    nb_nn_copy(eda_largest, &head_3_block, arena + 96 + 16);
+    nb_nn_copy(arena + 96, &head_4_block, arena + 0);
+    nb_nn_copy(arena + 64, &head_5_block, arena + 0 + 32);
+    nb_nn_fully_connected_s16(arena + 0, 1, &head_6_layer, arena + 128);
     nb_nn_logistic(arena + 128, 1, 18833, 16, arena + 128);
-    nb_nn_product_s16(arena + 96, arena + 128, &head_12_pairs, &head_12_product, arena + 96);
-    nb_nn_fully_connected_s16(arena + 0, 1, &head_13_layer, arena + 128);
+    nb_nn_product_s16(arena + 96, arena + 128, &head_8_pairs, &head_8_product, arena + 96);
+    nb_nn_fully_connected_s16(arena + 0, 1, &head_9_layer, arena + 128);
     nb_nn_logistic(arena + 128, 1, 29541, 16, arena + 128);
-    nb_nn_product_s16(arena + 64, arena + 128, &head_15_pairs, &head_15_product, arena + 64);
-    nb_nn_requantise_s16(arena + 64, 32, &head_16_output, arena + 64);
-    nb_nn_copy(arena + 96, &head_17_block, arena + 0);
-    nb_nn_copy(arena + 64, &head_18_block, arena + 0 + 32);
-    nb_nn_fully_connected_s16(arena + 0, 1, &head_19_layer, logits);
+    nb_nn_product_s16(arena + 64, arena + 128, &head_11_pairs, &head_11_product, arena + 64);
+    nb_nn_copy(arena + 96, &head_12_block, arena + 0);
+    nb_nn_copy(arena + 64, &head_13_block, arena + 0 + 32);
+    nb_nn_fully_connected_s16(arena + 0, 1, &head_14_layer, logits);
 }
 
 void nb_model_run(const int16_t x[NB_WINDOW_FRAMES][NB_FEATURES], int16_t logits[NB_MODEL_OUTPUTS_MAX])

@@ -286,7 +286,7 @@ static int16_t rows[324] __attribute__((aligned(4)));
 static int16_t pooled[NB_WINDOW_FRAMES + 6][2] __attribute__((aligned(4)));
 static int32_t sum[16];
 static const nb_nn_branch_memory_t memory = {rows, pooled, sum};
-static int16_t arena[160] __attribute__((aligned(4)));
+static int16_t arena[130] __attribute__((aligned(4)));
 static const uint32_t eda_stream[] = {
     0x1619f3u, 0x1d22f3u, 0xfffbc080u, 0xc7f83u, 0x7fffc1u, 0x5bffa7u, 0x5c007fu, 0x7fffe7u, 0xffb9fffbu, 0xffa40008u,
     0x250068u, 0xfff50005u, 0x300032u, 0x7f0071u, 0xfff80020u, 0x290024u, 0xffd40021u, 0xffb00059u, 0x72fff2u,
@@ -1802,28 +1802,53 @@ static const nb_nn_branch_t emg_branch = {
     .frames = NB_WINDOW_FRAMES,
     .channels = 4,
 };
-static const nb_nn_output_t head_0_output = {{1073741824, 1}, 0, -32768, 32767};
+static const nb_nn_block_t head_0_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
 static const nb_nn_block_t head_1_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
 static const nb_nn_block_t head_2_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
-static const nb_nn_output_t head_3_output = {{1073741824, 1}, 0, -32768, 32767};
-static const nb_nn_block_t head_4_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
-static const nb_nn_block_t head_5_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
-static const nb_nn_output_t head_6_output = {{1073741824, 1}, 0, -32768, 32767};
-static const nb_nn_block_t head_7_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const nb_nn_block_t head_8_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const int8_t head_9_w[] = {
+static const nb_nn_block_t head_3_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 32};
+static const nb_nn_block_t head_4_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const nb_nn_block_t head_5_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const int8_t head_6_w[] = {
     7, 44, -101, -111, -69, 74, 8, -12, 110, 71, 116, -32, -91, -57, -61, 57, 30, 80, 5, 1, 33, 82, 35, 28, 82, 127,
     108, 3, -19, 25, 31, 39, -15, 26, -64, -20, 39, 1, -12, 48, -41, -63, 53, -58, -58, -17, -13, 48, 0, 101, -32, 24,
     49, 30, 14, 13, 16, 32, 19, 83, 32, 32, 79, 66,
 };
-static const int32_t head_9_bias[] = {
+static const int32_t head_6_bias[] = {
     109199,
 };
-static const nb_nn_channel_t head_9_channel[] = {
+static const nb_nn_channel_t head_6_channel[] = {
     {2073442365, 38},
 };
-static const int32_t head_9_fine[] = {
+static const int32_t head_6_fine[] = {
     404383744,
+};
+static const nb_nn_layer_t head_6_layer = {
+    .weights = head_6_w,
+    .bias = head_6_bias,
+    .channels = head_6_channel,
+    .fine = head_6_fine,
+    .outputs = 1,
+    .products = 64,
+    .x_zero = 0,
+    .y_zero = 0,
+    .least = -32768,
+    .greatest = 32767,
+};
+static const nb_nn_pairs_t head_8_pairs = {{1, 1, 32}, {0, 0, 1}, {0, 0, 0}};
+static const nb_nn_product_t head_8_product = {0, 0, {{1073741824, -14}, 0, -32768, 32767}};
+static const int8_t head_9_w[] = {
+    -53, -56, 9, 9, 5, -62, 18, 33, -31, 6, 9, 30, 48, -13, 4, 15, -4, -8, 33, 48, 27, -22, 38, 64, 9, 50, 57, 42, 63,
+    13, 27, 46, -84, -36, -14, 48, -32, 58, 57, 24, 27, -24, 20, -35, 3, -2, -18, -39, 12, 24, 44, 100, 32, 127, 91,
+    112, 81, 42, 105, 56, 52, 53, 59, 18,
+};
+static const int32_t head_9_bias[] = {
+    562336,
+};
+static const nb_nn_channel_t head_9_channel[] = {
+    {1594807089, 38},
+};
+static const int32_t head_9_fine[] = {
+    1619383808,
 };
 static const nb_nn_layer_t head_9_layer = {
     .weights = head_9_w,
@@ -1839,38 +1864,9 @@ static const nb_nn_layer_t head_9_layer = {
 };
 static const nb_nn_pairs_t head_11_pairs = {{1, 1, 32}, {0, 0, 1}, {0, 0, 0}};
 static const nb_nn_product_t head_11_product = {0, 0, {{1073741824, -14}, 0, -32768, 32767}};
-static const int8_t head_12_w[] = {
-    -53, -56, 9, 9, 5, -62, 18, 33, -31, 6, 9, 30, 48, -13, 4, 15, -4, -8, 33, 48, 27, -22, 38, 64, 9, 50, 57, 42, 63,
-    13, 27, 46, -84, -36, -14, 48, -32, 58, 57, 24, 27, -24, 20, -35, 3, -2, -18, -39, 12, 24, 44, 100, 32, 127, 91,
-    112, 81, 42, 105, 56, 52, 53, 59, 18,
-};
-static const int32_t head_12_bias[] = {
-    562336,
-};
-static const nb_nn_channel_t head_12_channel[] = {
-    {1594807089, 38},
-};
-static const int32_t head_12_fine[] = {
-    1619383808,
-};
-static const nb_nn_layer_t head_12_layer = {
-    .weights = head_12_w,
-    .bias = head_12_bias,
-    .channels = head_12_channel,
-    .fine = head_12_fine,
-    .outputs = 1,
-    .products = 64,
-    .x_zero = 0,
-    .y_zero = 0,
-    .least = -32768,
-    .greatest = 32767,
-};
-static const nb_nn_pairs_t head_14_pairs = {{1, 1, 32}, {0, 0, 1}, {0, 0, 0}};
-static const nb_nn_product_t head_14_product = {0, 0, {{1073741824, -14}, 0, -32768, 32767}};
-static const nb_nn_output_t head_15_output = {{1073741824, 1}, 0, -32768, 32767};
-static const nb_nn_block_t head_16_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const nb_nn_block_t head_17_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
-static const int8_t head_18_w[] = {
+static const nb_nn_block_t head_12_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const nb_nn_block_t head_13_block = {{1, 1, 1}, {0, 0, 0}, {0, 0, 0}, 64};
+static const int8_t head_14_w[] = {
     -24, -32, -41, -43, -39, -16, 32, 32, 33, -2, 57, 16, 12, -39, -34, 25, -32, -37, -81, -92, -87, -32, -5, -11,
     -18, -56, -11, -15, -19, -80, -60, -23, -26, -55, 56, 66, -38, 69, 37, 78, 51, -66, 76, -53, 8, 2, -78, -26, -53,
     -61, -1, 21, -44, 21, 21, 14, 8, -93, 23, -127, -28, -53, -119, -57, -21, -36, -26, -8, -49, -26, 36, 45, -8, 21,
@@ -1885,20 +1881,20 @@ static const int8_t head_18_w[] = {
     45, 7, 12, 127, -66, -110, 112, -70, -108, -35, -103, -80, -53, -6, -109, -115, 74, 127, -53, 44, -33, -21, 53,
     -22, -33, -25, -43, -64, -26, 33, -70, -74, 22, 47,
 };
-static const int32_t head_18_bias[] = {
+static const int32_t head_14_bias[] = {
     155017, 84387, -38698, -74466, -186836,
 };
-static const nb_nn_channel_t head_18_channel[] = {
+static const nb_nn_channel_t head_14_channel[] = {
     {1169689748, 38}, {1887004799, 39}, {1724299508, 39}, {1429458205, 39}, {1858270320, 39},
 };
-static const int32_t head_18_fine[] = {
+static const int32_t head_14_fine[] = {
     2066815488, 449935872, 737485312, 1406806016, 2079511552,
 };
-static const nb_nn_layer_t head_18_layer = {
-    .weights = head_18_w,
-    .bias = head_18_bias,
-    .channels = head_18_channel,
-    .fine = head_18_fine,
+static const nb_nn_layer_t head_14_layer = {
+    .weights = head_14_w,
+    .bias = head_14_bias,
+    .channels = head_14_channel,
+    .fine = head_14_fine,
     .outputs = 5,
     .products = 64,
     .x_zero = 0,
@@ -1909,25 +1905,21 @@ static const nb_nn_layer_t head_18_layer = {
 
 static void head(const int16_t *eda_mean, const int16_t *eda_largest, const int16_t *emg_mean, const int16_t *emg_largest, int16_t *logits)
 {
-    nb_nn_requantise_s16(emg_mean, 16, &head_0_output, arena + 0);
-    nb_nn_copy(arena + 0, &head_1_block, arena + 64);
-    nb_nn_copy(emg_largest, &head_2_block, arena + 64 + 16);
-    nb_nn_requantise_s16(eda_mean, 16, &head_3_output, arena + 0);
-    nb_nn_copy(arena + 0, &head_4_block, arena + 96);
-    nb_nn_copy(eda_largest, &head_5_block, arena + 96 + 16);
-    nb_nn_requantise_s16(arena + 96, 32, &head_6_output, arena + 128);
-    nb_nn_copy(arena + 128, &head_7_block, arena + 0);
-    nb_nn_copy(arena + 64, &head_8_block, arena + 0 + 32);
-    nb_nn_fully_connected_s16(arena + 0, 1, &head_9_layer, arena + 128);
+    nb_nn_copy(emg_mean, &head_0_block, arena + 64);
+    nb_nn_copy(emg_largest, &head_1_block, arena + 64 + 16);
+    nb_nn_copy(eda_mean, &head_2_block, arena + 96);
+    nb_nn_copy(eda_largest, &head_3_block, arena + 96 + 16);
+    nb_nn_copy(arena + 96, &head_4_block, arena + 0);
+    nb_nn_copy(arena + 64, &head_5_block, arena + 0 + 32);
+    nb_nn_fully_connected_s16(arena + 0, 1, &head_6_layer, arena + 128);
     nb_nn_logistic(arena + 128, 1, 27608, 14, arena + 128);
-    nb_nn_product_s16(arena + 96, arena + 128, &head_11_pairs, &head_11_product, arena + 96);
-    nb_nn_fully_connected_s16(arena + 0, 1, &head_12_layer, arena + 128);
+    nb_nn_product_s16(arena + 96, arena + 128, &head_8_pairs, &head_8_product, arena + 96);
+    nb_nn_fully_connected_s16(arena + 0, 1, &head_9_layer, arena + 128);
     nb_nn_logistic(arena + 128, 1, 28220, 14, arena + 128);
-    nb_nn_product_s16(arena + 64, arena + 128, &head_14_pairs, &head_14_product, arena + 64);
-    nb_nn_requantise_s16(arena + 64, 32, &head_15_output, arena + 64);
-    nb_nn_copy(arena + 96, &head_16_block, arena + 0);
-    nb_nn_copy(arena + 64, &head_17_block, arena + 0 + 32);
-    nb_nn_fully_connected_s16(arena + 0, 1, &head_18_layer, logits);
+    nb_nn_product_s16(arena + 64, arena + 128, &head_11_pairs, &head_11_product, arena + 64);
+    nb_nn_copy(arena + 96, &head_12_block, arena + 0);
+    nb_nn_copy(arena + 64, &head_13_block, arena + 0 + 32);
+    nb_nn_fully_connected_s16(arena + 0, 1, &head_14_layer, logits);
 }
 
 void nb_model_run(const int16_t x[NB_WINDOW_FRAMES][NB_FEATURES], int16_t logits[NB_MODEL_OUTPUTS_MAX])
