@@ -189,6 +189,17 @@ def test_multiply_accumulates_are_those_of_the_frozen_table(shape: str, scheme: 
     assert shapes.generate(shapes.graphs(shapes.folder_of(shape, scheme)), "fast").macs == table[shape]["macs"]
 
 
+def test_the_committed_figures_are_whole_within_budget_and_what_the_guide_shows() -> None:
+    results = firmware_root().parent / "docs" / "results"
+    document = json.loads((results / "kernels.json").read_text())
+    builds = {(s, q, b) for s, schemes in document["shapes"].items() for q, of in schemes.items() for b in of}
+    assert builds == {(s, q, b) for s in shapes.SHAPES for q in shapes.SCHEMES for b in shapes.PACKINGS}
+    assert (results / "kernels.md").read_text() == kernels_report.markdown(document)
+    checks = budgets.check(document["shapes"], budgets.limits())
+    assert len(checks) >= 6 and all(c.kept for c in checks)
+    assert document["tflm"] == budgets.others()
+
+
 def test_a_file_without_figures_is_refused(tmp_path: Path) -> None:
     for content in ("", "[]", '{"format": 0, "shapes": {}}'):
         (tmp_path / "x.json").write_text(content)

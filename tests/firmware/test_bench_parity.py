@@ -30,6 +30,7 @@ def _windows(n: int, scheme: str) -> np.ndarray:
     return windows.random_for_scheme(n, 3, scheme)
 
 
+@pytest.mark.slow
 @SCHEMES
 def test_outputs_and_hidden_states_are_those_of_litert_in_both_builds_on_both_targets(scheme: str) -> None:
     x = _windows(10, scheme)

@@ -119,7 +119,7 @@ def _instructions(document: Mapping[str, Any]) -> Sheet:
                      f"{f['modelled_cycles'] / 1e6:.2f} M ({low / 1e6:.2f}-{high / 1e6:.2f})"))
     columns = ("", "instructions", "TFLM", "MAC", "a MAC", "bound", "cycles, modelled")
     return Sheet("One window: executed instructions", columns, rows,
-                 "Bound: two MACs an instruction (SMLAD). TFLM: TensorFlow Lite Micro with CMSIS-NN, int8 (tflm.json).")
+                 "Bound: two MACs an instruction (SMLAD). TFLM: TensorFlow Lite Micro with CMSIS-NN, int8, -O2 (tflm.json).")
 
 
 def _parts(document: Mapping[str, Any]) -> Sheet:
