@@ -184,7 +184,9 @@ def test_a_missing_extra_is_named_before_anything_is_read(monkeypatch: pytest.Mo
     assert isinstance(done.exception, EnvironmentProblem) and "converting needs onnx2tf" in str(done.exception)
 
 
-@pytest.mark.parametrize(("option", "words"), [(["--scheme", "int8"], "keeps its scheme"), (["--fine-tune"], "has been quantised")])
+@pytest.mark.parametrize(("option", "words"), [
+    (["--scheme", "int8"], "keeps its scheme"), (["--fine-tune"], "has been quantised"),
+])
 def test_what_a_converted_folder_has_decided_cannot_be_chosen(option: list[str], words: str) -> None:
     done = CliRunner().invoke(build_app(), ["convert", str(MODELS[0]), *option], env={"COLUMNS": "200"})
     assert done.exit_code == 2 and words in done.output
