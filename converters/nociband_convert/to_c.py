@@ -65,7 +65,7 @@ def network(graphs: Mapping[str, Graph], packing: Packing = "fast") -> Generated
 def _int16x8(graphs: Mapping[str, Graph], packing: Packing) -> Generated:
     frames = SPEC.features["window"]["frames"]
     kernels, attentions = branch.find(graphs, BRANCHES)
-    scales = [part.gate_scale for part in (*kernels.values(), *attentions.values())]
+    scales = [*(kernel.gate_scale for kernel in kernels.values()), *(attention.gate_scale for attention in attentions.values())]
     ends = [f"{b}_{what}" for b in BRANCHES for what in ("mean", "largest")]
     head = GraphWriter("head", branch.remainder(graphs["head"], attentions), [*ends, "logits"])
     memory, memory_bytes = branch.memory(list(kernels.values()), list(attentions.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nociband_convert.rounding import multiplier
@@ -34,6 +34,7 @@ def turning_points(factor: float, largest: int, outputs: int) -> np.ndarray:
 @given(x=st.floats(1e-5, 1e-1), w=st.floats(1e-4, 1e-1), y=st.floats(1e-2, 10), outputs=st.sampled_from([130, 300, 33000]))
 def test_scales_of_layers(x: float, w: float, y: float, outputs: int) -> None:
     factor = float(np.float32(x)) * float(np.float32(w)) / float(np.float32(y))
+    assume(factor > 2.0**-30)  # below, a shift leaves 62 bits, and the writer refuses the layer
     largest = min(2**31 - 1, int(outputs / factor) + 5)
     sums = turning_points(factor, largest, outputs)
     expected = litert(sums, factor)

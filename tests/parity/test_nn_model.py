@@ -83,13 +83,13 @@ def test_the_windows_tell_classes_and_logits_apart(folder: Path) -> None:
 
 
 @BY_NAME
-@pytest.mark.parametrize("array", ["eda_step_2_w", "emg_step_2_w"])
+@pytest.mark.parametrize("array", ["eda_stream", "emg_stream"])
 def test_one_flipped_weight_bit_is_noticed(folder: Path, array: str, tmp_path: Path) -> None:
     text = (folder / "nb_model_data.c").read_text()
-    found = re.search(rf"{array}\[\] = \{{\s*(-?\d+),", text)
+    found = re.search(rf"{array}\[\] = \{{\s*(?:0x[0-9a-f]+u, ){{4}}(0x[0-9a-f]+u),", text)  # behind a unit's four biases
     assert found, f"no {array} in the generated C"
-    flipped = int(found[1]) ^ 16
-    (tmp_path / "nb_model_data.c").write_text(text[:found.start(1)] + str(flipped) + text[found.end(1):])
+    flipped = f"0x{int(found[1][:-1], 16) ^ 16:x}u"
+    (tmp_path / "nb_model_data.c").write_text(text[:found.start(1)] + flipped + text[found.end(1):])
     model, native = Model.load(folder), NativeModel(tmp_path / "nb_model_data.c", tmp_path)
     differ = sum(native.logits(x)[:len(model.manifest.classes)].tolist() != model.logits(x).tolist()
                  for x in random_windows(40, seed=1))

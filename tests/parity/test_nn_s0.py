@@ -22,6 +22,7 @@ from nociband_convert import activation, branch, lstm, lstm_kernel, scales, tfli
 
 PACKINGS = ("fast", "small")
 ROWS = 40
+NN = FIRMWARE_LIB / "nb_nn/src"
 
 
 def states(seed: int, inputs: int, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -56,7 +57,7 @@ def test_a_step(tmp_path_factory: pytest.TempPathFactory, inputs: int, units: in
     for packing in PACKINGS:
         source = folder / f"{packing}.c"
         source.write_text(kernel_source(kernel, packing))
-        step = compile_libs(("nb_nn",), folder, [source]).step
+        step = compile_libs((), folder, [source, NN / "nb_nn_lstm.c"], [f"-I{NN}"]).step
         for t in range(ROWS):
             row = np.zeros(2 * kernel.row, np.int16)
             at = kernel.padded_inputs
