@@ -94,7 +94,8 @@ def _tflite(source: Path, trained: Trained, ranges: Calibration, scheme: Scheme,
             stage: Callable[[str], None]) -> dict[str, bytes]:
     """The three .tflite files by name."""
     from nociband.models.s0 import LstmStep
-    from nociband_convert import int8, scales, to_onnx, to_tflite
+    from nociband_convert import to_onnx, to_tflite
+    from nociband_convert.graphs import int8, scales
 
     with TemporaryDirectory(prefix="nociband-convert-") as temporary:
         work = Path(temporary)

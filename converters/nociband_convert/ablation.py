@@ -18,8 +18,9 @@ import torch
 from nociband.models import s0_int8
 from nociband.models.s0 import S0, LstmStep
 from nociband.models.s0_int8 import Range, RoundedS0
-from nociband_convert import calibration, int8, lstm, scales, tflite, to_onnx, to_tflite
+from nociband_convert import calibration, tflite, to_onnx, to_tflite
 from nociband_convert import source as source_module
+from nociband_convert.graphs import int8, lstm, scales
 from nociband_convert.source import Trained
 
 BRANCHES: Mapping[str, slice] = s0_int8.BRANCHES

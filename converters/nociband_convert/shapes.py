@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nociband.errors import ModelError
-from nociband_convert import SCHEMES, convert, lstm_graph
-from nociband_convert.pooling import pooled
+from nociband_convert import SCHEMES, convert
+from nociband_convert.graphs import lstm_graph
+from nociband_convert.graphs.pooling import pooled
 from nociband_convert.tflite import Graph, Op
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from typing import Any
 
 from nociband.errors import ModelError
 from nociband.spec import SPEC
-from nociband_convert import branch, lstm_int8
-from nociband_convert.lstm_kernel import Packing, table_constants
+from nociband_convert.kernels import branch, lstm_int8
+from nociband_convert.kernels.lstm_kernel import Packing, table_constants
 from nociband_convert.operations import GraphWriter, c_array
 from nociband_convert.tflite import MALFORMED, Graph
 

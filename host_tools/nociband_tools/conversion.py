@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nociband_convert import Converted
     from nociband_convert.gates import Judged, Verdict
-    from nociband_convert.graph import Graph
     from nociband_convert.parity.bits import Compared
     from nociband_convert.standalone import Standalone
+    from nociband_convert.tflite.graph import Graph
 
 _TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "gcc")
 

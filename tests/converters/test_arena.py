@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nociband_convert.arena import ALIGN_BYTES, RENAMING, Arena, plan
+from nociband_convert.operations.arena import ALIGN_BYTES, RENAMING, Arena, plan
 from nociband_convert.tflite import Graph, Op, Tensor
 
 KINDS = ("FULLY_CONNECTED", "ADD", "LOGISTIC", "RESHAPE", "CONCATENATION")

@@ -10,7 +10,7 @@ from _nn import MODELS, random_windows
 
 from nociband.errors import EnvironmentProblem, ModelError
 from nociband.inference import GRAPHS, Model
-from nociband_convert import quantise
+from nociband_convert.arithmetic import quantise
 from nociband_convert.parity import bits
 
 FOLDER = MODELS[0]

@@ -292,7 +292,8 @@ def test_onnx2tf_failing_is_told_in_a_line(made: Path, tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("scheme", nociband_convert.SCHEMES)
 def test_a_cell_scale_that_ends_before_the_floating_point_range_is_refused(tmp_path: Path, scheme: str) -> None:
-    from nociband_convert import lstm_graph, tflite
+    from nociband_convert import tflite
+    from nociband_convert.graphs import lstm_graph
 
     path = MODELS[0] / "eda.tflite"
     if scheme == "int8":

@@ -16,7 +16,7 @@ from _nn import Builder, LiteRt, schema
 from click.testing import Result
 from typer.testing import CliRunner
 
-from nociband_convert import lstm_graph
+from nociband_convert.graphs import lstm_graph
 from nociband_convert.operations import GraphWriter
 from nociband_convert.parity import bits
 from nociband_tools.cli import build_app

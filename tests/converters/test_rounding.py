@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nociband_convert.rounding import multiplier
+from nociband_convert.arithmetic.rounding import multiplier
 
 LITERT = settings(max_examples=60, deadline=None)
 

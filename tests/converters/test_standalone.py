@@ -19,7 +19,7 @@ from _nn_lstm import random_weights
 
 from nociband.errors import ModelError
 from nociband_convert import standalone, tflite
-from nociband_convert.lstm_graph import build
+from nociband_convert.graphs.lstm_graph import build
 
 BENCH = Path(__file__).resolve().parents[2] / "firmware/bench"
 MODELS: dict[str, Callable[[str], tuple[bytes, np.ndarray]]] = {"autoencoder": autoencoder, "keyword_spotter": keyword_spotter}

@@ -15,6 +15,7 @@ from _tflite_seeds import BRANCH_HIDDEN, BRANCH_INPUTS, BRANCH_STEPS, branch, op
 from nociband.errors import ModelError
 from nociband_convert import tflite
 from nociband_convert.operations import GraphWriter, writer
+from nociband_convert.tflite.rules import FORMS
 
 # --- good files -----------------------------------------------------------------------------------------------------------
 
@@ -28,7 +29,7 @@ def test_good_files_are_read(tmp_path: Path, name: str) -> None:
     assert graph.scheme == (scheme or "int16x8")
     assert kind in [op.kind for op in graph.ops] or kind == "chain" or not scheme
     for op in graph.ops:
-        assert type(op.options).__name__ == (tflite.FORMS[op.kind].options + "T" if tflite.FORMS[op.kind].options else "NoneType")
+        assert type(op.options).__name__ == (FORMS[op.kind].options + "T" if FORMS[op.kind].options else "NoneType")
 
 
 def test_every_supported_operation_has_a_good_file_and_is_written() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from _nn import MODELS, Builder, schema
 
-from nociband_convert import lstm_graph
+from nociband_convert.graphs import lstm_graph
 
 STEP = {"int16": 2.0**-12, "int8": 2.0**-5}
 BIAS = {"int16": np.int64, "int8": np.int32}

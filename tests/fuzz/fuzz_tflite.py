@@ -48,7 +48,8 @@ class Target:
         import atheris
 
         with atheris.instrument_imports(include=INSTRUMENTED):
-            from nociband_convert import lstm_int8, operations, standalone, tflite, to_c
+            from nociband_convert import operations, standalone, tflite, to_c
+            from nociband_convert.kernels import lstm_int8
         from _s0 import graphs
         from _tflite_mutate import Maker
         from _tflite_seeds import seeds

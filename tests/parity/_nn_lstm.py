@@ -18,8 +18,9 @@ from _nn import litert
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from nociband_convert import lstm_int8, tflite
-from nociband_convert.lstm_graph import LstmWeights, build
+from nociband_convert import tflite
+from nociband_convert.graphs.lstm_graph import LstmWeights, build
+from nociband_convert.kernels import lstm_int8
 
 NN = FIRMWARE_LIB / "nb_nn" / "src"
 PACKINGS = ("fast", "small")

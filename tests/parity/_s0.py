@@ -14,7 +14,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from torch import nn
 
 from nociband.models.s0 import LstmStep
-from nociband_convert import scales, tflite
+from nociband_convert import tflite
+from nociband_convert.graphs import scales
 from nociband_convert.tflite import Graph
 
 FRAMES = 138

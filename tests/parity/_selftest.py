@@ -18,7 +18,7 @@ import numpy as np
 from _nn import ROOT, Builder, schema
 
 from nociband.inference.runtime import SCHEMES, Runtime, answers
-from nociband_convert import lstm_graph
+from nociband_convert.graphs import lstm_graph
 
 TARGET = ROOT / "sdk/nociband/inference/selftest.json"
 _X, _GATE = 8 / 32768, 2.0**-12        # of int16; an int8 step is 256 of them

@@ -24,8 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nociband.errors import ModelError
-from nociband_convert import lstm_curves, quantise, tflite
-from nociband_convert.lstm_graph import CELL_EXPONENTS, LstmWeights, build, merge
+from nociband_convert import tflite
+from nociband_convert.arithmetic import lstm_curves, quantise
+from nociband_convert.graphs.lstm_graph import CELL_EXPONENTS, LstmWeights, build, merge
 
 EVERY = np.arange(-32768, 32768)
 RUNNING_EXPONENTS = [bits - 15 for bits in lstm_curves.TANH_INTEGER_BITS]

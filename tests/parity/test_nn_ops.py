@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nociband.errors import ModelError
-from nociband_convert import quantise, softmax, tflite
+from nociband_convert import tflite
+from nociband_convert.arithmetic import quantise, softmax
 from nociband_convert.operations import GraphWriter
 
 EACH = 40
@@ -63,7 +64,7 @@ def test_random_chains_of_operations(native: Native) -> None:
 
 def test_every_operation_that_the_reader_takes_is_compared() -> None:
     lstm = (Path(__file__).parent / "test_nn_lstm_int8.py").read_text()
-    elsewhere = {"UNIDIRECTIONAL_SEQUENCE_LSTM"} if "from nociband_convert.lstm_graph import" in lstm else set()
+    elsewhere = {"UNIDIRECTIONAL_SEQUENCE_LSTM"} if "from nociband_convert.graphs.lstm_graph import" in lstm else set()
     assert {*STRATEGIES, *test_nn_matrix.KINDS, *elsewhere} == set(tflite.SUPPORTED)
 
 

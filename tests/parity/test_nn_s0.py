@@ -18,7 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nociband.errors import ModelError
-from nociband_convert import activation, branch, lstm, lstm_kernel, scales, tflite, to_c
+from nociband_convert import tflite, to_c
+from nociband_convert.arithmetic import activation
+from nociband_convert.graphs import lstm, scales
+from nociband_convert.kernels import branch, lstm_kernel
 
 PACKINGS = ("fast", "small")
 ROWS = 40

@@ -16,8 +16,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from nociband.errors import ModelError
 from nociband.models import s0
-from nociband_convert import lstm_graph, shapes, tflite
-from nociband_convert.pooling import pooled
+from nociband_convert import shapes, tflite
+from nociband_convert.graphs import lstm_graph
+from nociband_convert.graphs.pooling import pooled
 from nociband_convert.tflite import Graph
 
 SHAPES = shapes.shapes()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nociband_convert import lookup, quantise, softmax
-from nociband_convert.arena import renames
+from nociband_convert.arithmetic import lookup, quantise, softmax
+from nociband_convert.operations.arena import renames
 from nociband_convert.operations.blocks import broadcast, c_struct, suffix
 from nociband_convert.operations.shape import rename
 from nociband_convert.operations.writer import GraphWriter, c_array, writes

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import rounding
+from nociband_convert.arithmetic import rounding
+from nociband_convert.arithmetic.quantise import INT32_MAX, Channel, quantise_multiplier
 from nociband_convert.operations.writer import GraphWriter, c_scale, writes
-from nociband_convert.quantise import INT32_MAX, Channel, quantise_multiplier
 from nociband_convert.tflite import Graph, Op
 
 _SAME, _VALID = 0, 1

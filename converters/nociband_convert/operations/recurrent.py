@@ -5,7 +5,7 @@ LiteRT keeps the state of an LSTM from run to run until it is reset; the C begin
 
 from __future__ import annotations
 
-from nociband_convert import lstm_int8
+from nociband_convert.kernels import lstm_int8
 from nociband_convert.operations.writer import GraphWriter, writes
 from nociband_convert.tflite import Graph, Op
 

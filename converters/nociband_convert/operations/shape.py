@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import quantise
+from nociband_convert.arithmetic import quantise
 from nociband_convert.operations.blocks import LOOPS, REDUCED, Loop, c_struct, columns, merge, strides, suffix
 from nociband_convert.operations.writer import GraphWriter, writes
 from nociband_convert.tflite import Op, Tensor

@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import quantise
-from nociband_convert.arena import plan
+from nociband_convert.arithmetic import quantise
+from nociband_convert.operations.arena import plan
 from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
 
 _WIDTH = 118

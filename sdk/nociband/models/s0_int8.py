@@ -1,9 +1,9 @@
 """S0 in the arithmetic of the int8 scheme, in torch: which range each tensor needs, and the network with every rounding.
 
-Takes an S0 of the band's size and normalised windows. `calibrate` gives the ranges from which nociband_convert.int8 writes the
-graphs; `RoundedS0` predicts what they compute, and is what nociband.training.quantised fine-tunes: gradients pass through every
-rounding. It follows LiteRT's integer LSTM and int8 operations step by step, but in float32, so that a value on the border
-between two steps may fall on the other side: it predicts quality, LiteRT's own kernels judge it.
+Takes an S0 of the band's size and normalised windows. `calibrate` gives the ranges from which nociband_convert.graphs.int8
+writes the graphs; `RoundedS0` predicts what they compute, and is what nociband.training.quantised fine-tunes: gradients pass
+through every rounding. It follows LiteRT's integer LSTM and int8 operations step by step, but in float32, so that a value on
+the border between two steps may fall on the other side: it predicts quality, LiteRT's own kernels judge it.
 """
 
 from __future__ import annotations

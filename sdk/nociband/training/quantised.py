@@ -1,9 +1,9 @@
 """Quantisation-aware fine-tuning: a trained S0 learns to give its own floating-point logits through int8's roundings.
 
 Takes a model folder that `nociband train` left (model.pt, training.json's std, calibration.npz) and writes quantised.pt beside
-them, which nociband_convert.int8 takes in place of model.pt's weights. The floating-point model stays the reference: its logits
-are the targets (distillation), so no labels are used. Training people's windows alone teach, validation people choose the epoch,
-and held-out people are not looked at. What it is worth: docs/results/quantisation.md.
+them, which nociband_convert.graphs.int8 takes in place of model.pt's weights. The floating-point model stays the reference: its
+logits are the targets (distillation), so no labels are used. Training people's windows alone teach, validation people choose
+the epoch, and held-out people are not looked at. What it is worth: docs/results/quantisation.md.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nociband_convert import lstm_curves
-from nociband_convert.assembly import function, load
-from nociband_convert.quantise import Scale
+from nociband_convert.arithmetic import lstm_curves
+from nociband_convert.arithmetic.quantise import Scale
+from nociband_convert.kernels.assembly import function, load
 
 UNROLLED = 2     # units a turn of the loop in the fast form
 _CHUNK = 3       # pairs of values that one LDM brings

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from nociband_convert.quantise import Scale
+from nociband_convert.arithmetic.quantise import Scale
 
 UNROLLED = 4     # units a turn of the loop in the fast form
 _CHUNK = 3       # pairs of values that one LDM brings

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import lstm, tflite
+from nociband_convert import tflite
+from nociband_convert.graphs import lstm
 
 if TYPE_CHECKING:
     from nociband.models.s0 import LstmStep

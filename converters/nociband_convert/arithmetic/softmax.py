@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert.quantise import Scale, in_loop, quantise_multiplier
+from nociband_convert.arithmetic.quantise import Scale, in_loop, quantise_multiplier
 
 _STEPS = 512
 _DIFFERENCE_BITS = 26

@@ -23,8 +23,9 @@ from nociband.models import s0_int8
 from nociband.models.s0 import S0, S0Config, S0Head
 from nociband.models.s0_int8 import Range, Ranges
 from nociband.spec import SPEC
-from nociband_convert import lstm_graph, tflite
+from nociband_convert import tflite
 from nociband_convert.calibration import CELL_LIMIT_MAX, Calibration
+from nociband_convert.graphs import lstm_graph
 from nociband_convert.source import Trained
 
 BRANCHES = ("eda", "emg")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nociband_convert.quantise import table_input
+from nociband_convert.arithmetic.quantise import table_input
 
 # 65536 * sigmoid(i / 24) as LiteRT has it; read out of its TANH by tests/parity/test_nn_lstm.py.
 SIGMOID = np.array([

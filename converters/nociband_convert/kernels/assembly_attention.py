@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nociband_convert.assembly import function, load
-from nociband_convert.quantise import Channel, Scale
+from nociband_convert.arithmetic.quantise import Channel, Scale
+from nociband_convert.kernels.assembly import function, load
 
 _PAIRS = 8         # words that one LDM brings to `pool`
 _TAPS = 4          # to `weight`

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import assembly_attention, lstm, lstm_kernel, quantise
-from nociband_convert.lstm_kernel import Kernel, Packing
+from nociband_convert.arithmetic import quantise
+from nociband_convert.graphs import lstm
+from nociband_convert.kernels import assembly_attention, lstm_kernel
+from nociband_convert.kernels.lstm_kernel import Kernel, Packing
 from nociband_convert.operations import c_array, c_scale
 from nociband_convert.tflite import Graph, Op
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert.graph import Tensor
+from nociband_convert.tflite.graph import Tensor
 
 _VERSIONS = {"RELU": 2, "RELU6": 2}
 

@@ -18,10 +18,8 @@ from typing import Any
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert.graph import Graph, Op, Tensor, used_tensors
-from nociband_convert.tflite_rules import CONSTANTS, FILE_BYTES_MAX, FORMS, QUANTISE, SUPPORTED, Damage, Form, check
-
-__all__ = ["FILE_BYTES_MAX", "MALFORMED", "SUPPORTED", "Graph", "Op", "Tensor", "read"]
+from nociband_convert.tflite.graph import Graph, Op, Tensor, used_tensors
+from nociband_convert.tflite.rules import CONSTANTS, FILE_BYTES_MAX, FORMS, QUANTISE, SUPPORTED, Damage, Form, check
 
 OPERATIONS_MAX = 2048
 TENSORS_MAX = 4096

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import lstm_curves, quantise
-from nociband_convert import lstm_int8_assembly as assembly
-from nociband_convert.lstm_graph import GATES
+from nociband_convert.arithmetic import lstm_curves, quantise
+from nociband_convert.graphs.lstm_graph import GATES
+from nociband_convert.kernels import lstm_int8_assembly as assembly
 from nociband_convert.operations.writer import c_array
 from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
 
@@ -124,7 +124,7 @@ def _struct(name: str, inputs: int, s: assembly.Shape, lefts: Lefts) -> str:
 
 def _require(graph: Graph, holds: bool, what: str) -> None:
     if not holds:
-        raise ModelError(f"{graph.name}: {what}; the int8 kernel runs what nociband_convert.lstm_graph.build writes")
+        raise ModelError(f"{graph.name}: {what}; the int8 kernel runs what nociband_convert.graphs.lstm_graph.build writes")
 
 
 def _only_op(graph: Graph) -> Op:

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert import activation, assembly, quantise
-from nociband_convert.lstm import LstmStep
+from nociband_convert.arithmetic import activation, quantise
+from nociband_convert.graphs.lstm import LstmStep
+from nociband_convert.kernels import assembly
 from nociband_convert.operations import c_array, c_scale
 
 Packing = Literal["fast", "small"]

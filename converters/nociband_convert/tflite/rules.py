@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nociband.errors import ModelError
-from nociband_convert.graph import SCHEMES, Graph, Op, Tensor
+from nociband_convert.tflite.graph import SCHEMES, Graph, Op, Tensor
 
 QUANTISE = "quantise all of the model, inputs and outputs too, to int8 or int16x8 with calibration data"
 FILE_BYTES_MAX = 4 << 20
