@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _clib import pointer
+from _clib import FLAGS, compile_c, objects, pointer
+from _m4 import needs_emulator
 from _networks import autoencoder, keyword_spotter
 from _nn import LiteRt
-from _nn_cases import FLAGS, NN, Case, assert_emulated, assert_native, library, needs_emulator
+from _nn_cases import NN, Case, assert_emulated, assert_native
 from _nn_lstm import random_weights
 
 from nociband.errors import ModelError
@@ -32,17 +33,14 @@ ALL = pytest.mark.parametrize(("model", "scheme"), [(m, s) for m in MODELS for s
 @cache
 def case(model: str, scheme: str) -> Case:
     content, inputs = MODELS[model](scheme)
-    return Case(f"{model} {scheme}", content, inputs)
+    return Case(f"{model} {scheme}", content, (inputs,))
 
 
-@pytest.fixture(scope="module")
-def nn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return library(tmp_path_factory.mktemp("nb_nn"))
-
-
-@ALL
-def test_gives_litert_s_bits(model: str, scheme: str, nn: Path, tmp_path: Path) -> None:
-    assert_native([case(model, scheme)], nn, tmp_path)
+@pytest.mark.parametrize(("model", "scheme"), [
+    ("autoencoder", "int8"), ("keyword_spotter", "int16x8"),
+    *(pytest.param(m, s, marks=pytest.mark.slow) for m, s in (("autoencoder", "int16x8"), ("keyword_spotter", "int8")))])
+def test_gives_litert_s_bits(model: str, scheme: str, tmp_path: Path) -> None:
+    assert_native([case(model, scheme)], tmp_path)
 
 
 @ALL
@@ -74,7 +72,9 @@ def test_cost_is_known(model: str, scheme: str, tmp_path: Path) -> None:
     assert f"arena[{made.arena_bytes // item}]" in made.source
 
 
-def test_the_files_compile_by_themselves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sanitizers", [(), pytest.param(("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+                                                         marks=pytest.mark.slow)], ids=["plain", "sanitised"])
+def test_the_files_compile_by_themselves(sanitizers: tuple[str, ...], tmp_path: Path) -> None:
     """NAME.h and NAME.c with nb_nn's folder, warnings as errors, in a program that knows nothing else."""
     made = case("keyword_spotter", "int8").c("Keyword Spotter-2", tmp_path)
     assert made.name == "keyword_spotter_2"
@@ -97,9 +97,8 @@ int main(void)
 }
 """)
     program = tmp_path / "program"
-    flags = [f for f in FLAGS if f not in ("-fPIC", "-shared")]
-    subprocess.run(["gcc", *flags, "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{header.parent}", f"-I{NN}",
-                    str(main), str(source), *map(str, sorted(NN.glob("*.c"))), "-o", str(program)], check=True)
+    flags, includes = (*FLAGS, *sanitizers), (f"-I{header.parent}", f"-I{NN}")
+    compile_c(["gcc", *flags, *includes, str(main), str(source), *objects("nb_nn", flags), "-o", str(program)])
     done = subprocess.run([str(program)], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     count, total = done.stdout.split()
@@ -122,23 +121,23 @@ def lstms() -> list[Case]:
     for inputs, hidden, seed in ((3, 10, 1), (5, 7, 2)):
         rng = np.random.default_rng(seed)
         content = build("lstm", random_weights(inputs, hidden, seed), 1 / 40, 1 / 128, -11, 25)
-        cases.append(Case(f"LSTM {inputs} to {hidden}", content, rng.integers(-128, 128, (5, 1, 25, inputs)).astype(np.int8)))
+        cases.append(Case(f"LSTM {inputs} to {hidden}", content, (rng.integers(-128, 128, (5, 1, 25, inputs)).astype(np.int8),)))
     return cases
 
 
-def test_an_lstm_over_a_window_begins_each_run_at_zero(nn: Path, tmp_path: Path) -> None:
-    assert_native(lstms(), nn, tmp_path)
+def test_an_lstm_over_a_window_begins_each_run_at_zero(tmp_path: Path) -> None:
+    assert_native(lstms(), tmp_path)
 
 
 @pytest.mark.parametrize("shape", ["h32", "h64"])
-def test_two_lstms_and_their_head_in_one_file(shape: str, nn: Path, tmp_path: Path) -> None:
+def test_two_lstms_and_their_head_in_one_file(shape: str, tmp_path: Path) -> None:
     """The project's own network as anybody's .tflite: two inputs, LSTMs over the window, each run from zero state."""
     content = (BENCH / f"{shape}.tflite").read_bytes()
     made = standalone.generate(tflite.read(BENCH / f"{shape}.tflite"), shape)
     _, source = made.write(tmp_path)
     assert re.search(rf"{shape}_run\(const int8_t \*eda, const int8_t \*emg, int8_t \*logits\)", made.header)
     target = tmp_path / "model.so"
-    subprocess.run(["gcc", *FLAGS, f"-I{NN}", str(source), str(nn), "-o", str(target)], check=True)
+    compile_c(["gcc", *FLAGS, "-shared", f"-I{NN}", str(source), *objects("nb_nn"), "-o", str(target)])
     run, litert, rng = getattr(ctypes.CDLL(str(target)), f"{shape}_run"), LiteRt(content), np.random.default_rng(1)
     seen = set()
     for size in (3, 20, 60, 20, 60, 120, 20, 60):

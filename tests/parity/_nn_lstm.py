@@ -4,16 +4,14 @@ one cell in LiteRT for as many independent states as wanted."""
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import flatbuffers
 import numpy as np
-import pytest
-from _clib import FIRMWARE_LIB, FLAGS, pointer
-from _m4 import CPU, HERE, WARNINGS
+from _clib import FIRMWARE_LIB, FLAGS, INCLUDES, compile_c, objects, pointer
+from _m4 import HERE, emulate
+from _m4 import build as build_m4
 from _nn import litert
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -56,14 +54,11 @@ def source(content: bytes, packing: str, folder: Path) -> str:
     return "\n".join([*lstm.constants, lstm.code, f"{signature};\n{signature}\n{{\n    {lstm.call('x', 'hs')}\n}}\n"])
 
 
-def compiled(text: str, folder: Path, kernels: Sequence[Path] = (NN / "nb_nn_lstm_int8.c",)) -> ctypes.CDLL:
-    """C as a library of this machine. Of nb_nn only `kernels` are built with it."""
+def compiled(text: str, folder: Path, kernels: Sequence[str] | None = None) -> ctypes.CDLL:
+    """C as a library of this machine, with nb_nn or, of it, only `kernels`."""
     (folder / "lstm.c").write_text(text)
-    target = folder / "lstm.so"
-    sources = [str(folder / "lstm.c"), *map(str, kernels)]
-    command = ["gcc", *FLAGS, "-O1", f"-I{NN}", *sources, "-o", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    target, kernels = folder / "lstm.so", objects("nb_nn") if kernels is None else kernels
+    compile_c(["gcc", *FLAGS, "-O1", "-shared", *INCLUDES, str(folder / "lstm.c"), *kernels, "-o", str(target)])
     return ctypes.CDLL(str(target))
 
 
@@ -82,25 +77,11 @@ def window_header(x: np.ndarray, hidden: int) -> str:
             f"static const int16_t window[{len(x)}][{x.shape[1]}] = {{\n{rows}}};\n")
 
 
-def build_m4(text: str, x: np.ndarray, hidden: int, folder: Path, flags: Sequence[str]) -> Path:
-    """The program for the emulated Cortex-M4F."""
-    if shutil.which("arm-none-eabi-gcc") is None or shutil.which("qemu-system-arm") is None:
-        pytest.skip("no cross compiler or QEMU: install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm")
-    (folder / "window.h").write_text(window_header(x, hidden))
-    (folder / "lstm.c").write_text(text)
-    sources = [HERE / "_nn_lstm_m4.c", HERE / "_m4_start.c", folder / "lstm.c", NN / "nb_nn_lstm_int8.c"]
-    elf = folder / "lstm.elf"
-    subprocess.run(["arm-none-eabi-gcc", *CPU, "-std=gnu11", *flags, *WARNINGS, f"-I{folder}", f"-I{HERE}", f"-I{NN}",
-                    *map(str, sources), "-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", f"-T{HERE / '_nn_m4.ld'}",
-                    "-o", str(elf)], check=True)
-    return elf
-
-
 def on_m4(text: str, x: np.ndarray, hidden: int, folder: Path, flags: Sequence[str]) -> np.ndarray:
     """What C gives on the emulated Cortex-M4F, int8 (T, H)."""
-    elf = build_m4(text, x, hidden, folder, flags)
-    subprocess.run(["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "null",
-                    "-semihosting-config", "enable=on,target=native", "-kernel", str(elf)], cwd=folder, check=True, timeout=120)
+    (folder / "window.h").write_text(window_header(x, hidden))
+    (folder / "lstm.c").write_text(text)
+    emulate(build_m4([HERE / "_nn_lstm_m4.c", folder / "lstm.c"], folder, flags))
     return np.frombuffer((folder / "hs.bin").read_bytes(), np.int8).reshape(len(x), hidden)
 
 

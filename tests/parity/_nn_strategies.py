@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from _nn import Builder, schema
-from _nn_graphs import Case
+from _nn_cases import Case
 from hypothesis import strategies as st
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -75,7 +75,7 @@ class OneOp:
         self._builder.op(self.kind, self._inputs, [y], options, VERSIONS[self.dtype] if version is None else version)
         told = {k: v for k, v in vars(options).items() if v} if options else ""
         what = f"{self.kind} {self.dtype} {'; '.join(self._what)} -> {tuple(shape)} * {scale:g} + {zero} {told}"
-        return Case(what, self._builder.finish(self._given, [y]), tuple(self._values))
+        return Case(what, self._builder.finish(self._given, [y]), tuple(v[None] for v in self._values))
 
 
 def _operands(draw: Draw) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -128,7 +128,7 @@ def curve(draw: Draw, kind: str) -> Case:
     step, zero = (2.0**-15, 0) if dtype == "int16" else (2.0**-8, draw(st.sampled_from([-128, 0]))) if kind == "LOGISTIC" else (
         draw(st.sampled_from([2.0**-7, 0.009])), zero_point(draw, dtype))
     case = OneOp(kind, dtype).activation(0, x.shape, scale, zero_point(draw, dtype)).case(x.shape, step, zero, version=3)
-    return Case(case.what, case.content, (x,))
+    return Case(case.what, case.content, (x[None],))
 
 
 @st.composite
@@ -304,8 +304,8 @@ class Chain:
                     [[0, s[1] - size, 0], [s[0], size, s[2]]])
 
     def case(self) -> Case:
-        y = self.at[-1][0]
-        return Case(f"{self.dtype}: {' '.join(self.what)}", self.builder.finish(self.inputs, [y]), tuple(self.values))
+        content = self.builder.finish(self.inputs, [self.at[-1][0]])
+        return Case(f"{self.dtype}: {' '.join(self.what)}", content, tuple(v[None] for v in self.values))
 
 
 @st.composite

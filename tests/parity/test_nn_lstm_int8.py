@@ -16,6 +16,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from _clib import pointer
+from _m4 import needs_emulator
 from _nn import ROOT, Builder, LiteRt
 from _nn_lstm import NN, PACKINGS, Cells, compiled, expected, native, on_m4, random_weights, source, window, window_header
 from ai_edge_litert import schema_py_generated as schema
@@ -289,7 +290,9 @@ def test_frozen_shapes_natively(path: Path, packing: str, tmp_path: Path) -> Non
     assert np.array_equal(native(source(content, packing, tmp_path), x, units, tmp_path), expected(content, x))
 
 
-@pytest.mark.parametrize("flags", [("-O2",), ("-Os",), ("-O2", "-DNB_NN_PORTABLE")], ids=" ".join)
+@needs_emulator
+@pytest.mark.parametrize("flags", [("-O2",), *(pytest.param(f, marks=pytest.mark.slow) for f in (
+    ("-Os",), ("-O2", "-DNB_NN_PORTABLE")))], ids=" ".join)
 @pytest.mark.parametrize(("inputs", "units", "exponent", "packing", "clip"), [
     (4, 32, -11, "fast", 0.0), (2, 32, -12, "small", 0.0), (5, 33, -9, "fast", 9.0), (3, 7, -13, "small", 2.0),
     (1, 1, -10, "fast", 0.0), (6, 160, -12, "fast", 0.0)])

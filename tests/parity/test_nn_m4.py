@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from _m4 import run_on_m4
+from _m4 import needs_emulator, run_on_m4
 from _nn import MODELS, random_windows
 
 from nociband.inference import Model
@@ -13,6 +13,7 @@ from nociband.inference import Model
 WINDOWS = 12
 
 
+@needs_emulator
 @pytest.mark.parametrize("folder", MODELS, ids=lambda p: p.name)
 def test_emulated_cortex_m4_gives_the_same_logits(folder: Path, tmp_path: Path) -> None:
     model, windows = Model.load(folder), random_windows(WINDOWS, seed=4)

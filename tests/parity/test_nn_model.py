@@ -18,7 +18,18 @@ from nociband.signals import Recording, fmov, front_end, simulator
 from nociband.windows import model_inputs, prediction_ends
 
 RANDOM_WINDOWS = 200
-BY_NAME = pytest.mark.parametrize("folder", MODELS, ids=lambda p: p.name)
+
+
+@pytest.fixture(scope="module", params=MODELS, ids=lambda p: p.name)
+def folder(request: pytest.FixtureRequest) -> Path:
+    """A shipped model's."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def native(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> NativeModel:
+    """Its C on this machine."""
+    return NativeModel(folder / "nb_model_data.c", tmp_path_factory.mktemp("native"))
 
 
 def windows_of(recording: Recording, model: Model) -> np.ndarray:
@@ -34,9 +45,8 @@ def assert_equal(model: Model, native: NativeModel, windows: np.ndarray) -> None
         assert native.logits(x)[:len(model.manifest.classes)].tolist() == model.logits(x).tolist()
 
 
-@BY_NAME
-def test_c_gives_the_logits_of_litert_on_random_windows(folder: Path, tmp_path: Path) -> None:
-    model, native = Model.load(folder), NativeModel(folder / "nb_model_data.c", tmp_path)
+def test_c_gives_the_logits_of_litert_on_random_windows(folder: Path, native: NativeModel) -> None:
+    model = Model.load(folder)
     classes = len(model.manifest.classes)
     for x in random_windows(RANDOM_WINDOWS, seed=1):
         got = native.logits(x)
@@ -44,36 +54,32 @@ def test_c_gives_the_logits_of_litert_on_random_windows(folder: Path, tmp_path: 
         assert not got[classes:].any()
 
 
-@BY_NAME
-def test_c_gives_the_logits_of_litert_on_simulated_signals(folder: Path, tmp_path: Path) -> None:
-    model, native = Model.load(folder), NativeModel(folder / "nb_model_data.c", tmp_path)
+def test_c_gives_the_logits_of_litert_on_simulated_signals(folder: Path, native: NativeModel) -> None:
+    model = Model.load(folder)
     windows = windows_of(simulator.simulate(90.0, seed=3), model)
     assert len(windows) > 60
     assert_equal(model, native, windows)
 
 
-@BY_NAME
-def test_c_gives_the_logits_of_litert_on_a_person(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_c_gives_the_logits_of_litert_on_a_person(folder: Path, native: NativeModel) -> None:
     try:
         recording = fmov.load_subject(sorted(fmov.files())[0])
     except DataError as e:
         pytest.skip(f"no recordings here: {e}")
-    model, native = Model.load(folder), NativeModel(folder / "nb_model_data.c", tmp_path)
+    model = Model.load(folder)
     windows = windows_of(recording, model)
     assert len(windows) > 200
     assert_equal(model, native, windows[:400])
 
 
-@BY_NAME
-def test_c_does_not_remember_the_window_before(folder: Path, tmp_path: Path) -> None:
-    native = NativeModel(folder / "nb_model_data.c", tmp_path)
+def test_c_does_not_remember_the_window_before(native: NativeModel) -> None:
     first, second = random_windows(2, seed=8)
     expected = native.logits(first)
     native.logits(second)
     assert native.logits(first).tolist() == expected.tolist()
 
 
-@BY_NAME
 def test_the_windows_tell_classes_and_logits_apart(folder: Path) -> None:
     """Parity on windows that all give one answer would prove little."""
     model = Model.load(folder)
@@ -82,8 +88,7 @@ def test_the_windows_tell_classes_and_logits_apart(folder: Path) -> None:
     assert len(set(logits.argmax(1).tolist())) > 1
 
 
-@BY_NAME
-@pytest.mark.parametrize("array", ["eda_stream", "emg_stream"])
+@pytest.mark.parametrize("array", ["eda_stream", pytest.param("emg_stream", marks=pytest.mark.slow)])
 def test_one_flipped_weight_bit_is_noticed(folder: Path, array: str, tmp_path: Path) -> None:
     text = (folder / "nb_model_data.c").read_text()
     found = re.search(rf"{array}\[\] = \{{\s*(?:0x[0-9a-f]+u, ){{4}}(0x[0-9a-f]+u),", text)  # behind a unit's four biases
@@ -96,7 +101,6 @@ def test_one_flipped_weight_bit_is_noticed(folder: Path, array: str, tmp_path: P
     assert differ > 10
 
 
-@BY_NAME
 def test_c_carries_exactly_the_manifest_beside_it(folder: Path) -> None:
     text = (folder / "nb_model_data.c").read_text()
     found = re.search(r"uint8_t manifest\[\] = \{([^}]*)\}", text)
@@ -106,7 +110,7 @@ def test_c_carries_exactly_the_manifest_beside_it(folder: Path) -> None:
     assert json.loads(carried)["name"] == folder.name
 
 
-@BY_NAME
+@pytest.mark.slow
 def test_the_sanitised_c_finds_no_undefined_behaviour(folder: Path, tmp_path: Path) -> None:
     """The same windows in a program built with the address and undefined-behaviour sanitizers, in a process of its own."""
     windows = random_windows(20, seed=2)

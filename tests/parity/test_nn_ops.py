@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import test_nn_matrix
 from _clib import FIRMWARE_LIB
+from _m4 import needs_emulator
 from _nn import Builder, litert, one_op, schema
-from _nn_graphs import Case, Native, check_m4, check_native
+from _nn_cases import Case, assert_emulated, assert_native
 from _nn_strategies import STRATEGIES, OneOp, chain
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -22,44 +23,42 @@ from nociband_convert import tflite
 from nociband_convert.arithmetic import quantise, softmax
 from nociband_convert.operations import GraphWriter
 
-EACH = 40
+FEW_OR_MANY = pytest.mark.parametrize("count", [25, pytest.param(100, marks=pytest.mark.slow)])
 
 
-def drawn(strategy: st.SearchStrategy[Case], examples: int = 3, each: int = EACH) -> list[Case]:
-    """The simplest case, then `each` random ones for every further example: always the same."""
+def drawn(strategy: st.SearchStrategy[Case], count: int, examples: int = 2) -> list[Case]:
+    """The simplest case, then `count` random ones for every further example: always the same."""
     cases: list[Case] = []
 
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))
-    @given(st.lists(strategy, min_size=each, max_size=each))
+    @given(st.lists(strategy, min_size=count, max_size=count))
     def collect(some: list[Case]) -> None:
         cases.extend(some)
 
     collect()
-    assert len(cases) == examples * each
-    return cases[each - 1:]
-
-
-@pytest.fixture(scope="module")
-def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
-    return Native(tmp_path_factory.mktemp("nb_nn"))
+    assert len(cases) == examples * count
+    return cases[count - 1:]
 
 
 @pytest.mark.parametrize("kind", STRATEGIES)
-def test_random_graphs(native: Native, kind: str) -> None:
-    check_native(native, drawn(STRATEGIES[kind]))
+@FEW_OR_MANY
+def test_random_graphs(count: int, kind: str, tmp_path: Path) -> None:
+    assert_native(drawn(STRATEGIES[kind], count), tmp_path)
 
 
-@pytest.mark.parametrize("flags", [("-O2",), pytest.param(("-Os",), marks=pytest.mark.slow),
-                                   pytest.param(("-O2", "-DNB_NN_PORTABLE"), marks=pytest.mark.slow)], ids=" ".join)
-def test_random_graphs_on_an_emulated_cortex_m4(tmp_path: Path, flags: tuple[str, ...]) -> None:
+@needs_emulator
+@pytest.mark.parametrize(("count", "flags"), [(2, ("-O2",)), *(pytest.param(6, flags, marks=pytest.mark.slow) for flags in (
+    ("-O2",), ("-Os",), ("-O2", "-DNB_NN_PORTABLE")))])
+def test_random_graphs_on_an_emulated_cortex_m4(tmp_path: Path, count: int, flags: tuple[str, ...]) -> None:
     """A few graphs of every operation, with the DSP extension's instructions and without."""
-    check_m4([case for strategy in STRATEGIES.values() for case in drawn(strategy, 2, 6)], tmp_path, flags)
+    assert_emulated([case for strategy in STRATEGIES.values() for case in drawn(strategy, count)], tmp_path, flags)
 
 
-def test_random_chains_of_operations(native: Native) -> None:
+@FEW_OR_MANY
+def test_random_chains_of_operations(count: int, tmp_path: Path) -> None:
     """Operations one after another: memory is shared, and no value is overwritten while it is needed."""
-    check_native(native, drawn(chain(), 5))
+    assert_native(drawn(chain(), count), tmp_path)
 
 
 def test_every_operation_that_the_reader_takes_is_compared() -> None:
@@ -75,10 +74,10 @@ EVERY_SCALE = [2.0**-15, 2.0**-13, 2.0**-12, 2.0**-11, 2.0**-10, 8 / 32767, 11.3
 
 
 @pytest.mark.parametrize("kind", ["LOGISTIC", "TANH"])
-def test_curves_on_every_input(native: Native, kind: str) -> None:
+def test_curves_on_every_input(kind: str, tmp_path: Path) -> None:
     x = np.arange(-32768, 32768).astype(np.int16)
     cases = [OneOp(kind, "int16").activation(0, x.shape, scale).case(x.shape, 2.0**-15, version=3) for scale in EVERY_SCALE]
-    check_native(native, [Case(c.what, c.content, (x,)) for c in cases])
+    assert_native([Case(c.what, c.content, (x[None],)) for c in cases], tmp_path)
 
 
 def test_the_sigmoid_table_is_the_one_in_litert() -> None:
@@ -91,7 +90,7 @@ def test_the_sigmoid_table_is_the_one_in_litert() -> None:
 
 
 @pytest.mark.parametrize("scale", [10 / 65535, 2e-4, 1e-3])
-def test_softmax_of_every_difference(native: Native, scale: float) -> None:
+def test_softmax_of_every_difference(scale: float, tmp_path: Path) -> None:
     """Pairs (v, most): all that e^v can be; and sums from one to a hundred times it."""
     x = np.stack([np.arange(-32768, 32768, 7), np.full(9363, 32767)], 1).astype(np.int16)
     options = schema.SoftmaxOptionsT()
@@ -100,7 +99,7 @@ def test_softmax_of_every_difference(native: Native, scale: float) -> None:
     many[np.arange(64)[:, None] < np.arange(100)] = -32768
     for v in (x, many):
         case = OneOp("SOFTMAX", "int16").activation(0, v.shape, scale).case(v.shape, 2.0**-15, 0, options, 3)
-        check_native(native, [Case(case.what, case.content, (v,))])
+        assert_native([Case(case.what, case.content, (v[None],))], tmp_path)
 
 
 def test_softmax_tables_span_their_functions() -> None:
@@ -209,14 +208,14 @@ def test_a_change_of_width_is_refused(tmp_path: Path, x: str, y: str) -> None:
 # --- the comparison can fail ----------------------------------------------------------------------------------------------
 
 
-def test_a_slightly_different_multiplier_is_noticed(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slightly_different_multiplier_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A multiplier off by 2^-15 of its value shows."""
     def off(x: float, y: float, largest: int) -> quantise.Scale:
         scale = quantise.quantise_multiplier(x / y)
         return quantise.Scale(scale.multiplier + (1 << 16), scale.shift)
 
     case = OneOp("QUANTIZE", "int16").activation(5, (512,), 8 / 32767).case((512,), 2.07e-4, 0, schema.QuantizeOptionsT(), 3)
-    check_native(native, [case])
+    assert_native([case], tmp_path)
     monkeypatch.setattr(quantise, "requantise", off)
     with pytest.raises(AssertionError, match="QUANTIZE int16 .* differ"):
-        check_native(native, [case])
+        assert_native([case], tmp_path)

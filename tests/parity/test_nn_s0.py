@@ -11,11 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from _clib import FIRMWARE_LIB, compile_libs, pointer
-from _m4 import run_on_m4
+from _m4 import needs_emulator, run_on_m4
 from _nn import NativeModel, litert, one_op, random_windows
 from _s0 import Reference, graphs, head_file, logits, lstm_step, step_file
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nociband.errors import ModelError
 from nociband_convert import tflite, to_c
@@ -46,21 +44,20 @@ def kernel_source(kernel: lstm_kernel.Kernel, packing: lstm_kernel.Packing) -> s
                       "void step(int16_t *row);", "void step(int16_t *row)\n{\n    nb_nn_lstm_step(&one_lstm, row);\n}\n"])
 
 
-@settings(max_examples=12, deadline=None)
-@given(inputs=st.integers(1, 6), units=st.integers(2, 12).map(lambda n: 2 * n), seed=st.integers(0, 2**16),
-       size=st.floats(0.1, 6.0), cell=st.sampled_from([1.0, 8.0, 16.0, 64.0]), limit=st.sampled_from([1.0, 3.0, 8.0, 12.5]))
-def test_a_step(tmp_path_factory: pytest.TempPathFactory, inputs: int, units: int, seed: int, size: float, cell: float,
-                limit: float) -> None:
-    folder = tmp_path_factory.mktemp("step")
-    graph = step_file(folder / "step.tflite", lstm_step(inputs, units, seed, size), cell, limit)
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 20))])
+def test_a_step(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    inputs, units, size = int(rng.integers(1, 7)), 2 * int(rng.integers(2, 13)), rng.uniform(0.1, 6.0)
+    cell, limit = rng.choice([1.0, 8.0, 16.0, 64.0]), rng.choice([1.0, 3.0, 8.0, 12.5])
+    graph = step_file(tmp_path / "step.tflite", lstm_step(inputs, units, seed, size), float(cell), float(limit))
     kernel = lstm_kernel.read(lstm.find(graph))
     x, h, c = states(seed, inputs, units)
-    reference = Reference(folder / "step.tflite")
+    reference = Reference(tmp_path / "step.tflite")
     expected = [reference(("h_next", "c_next"), x=a[None], h=b[None], c=d[None]) for a, b, d in zip(x, h, c, strict=True)]
     for packing in PACKINGS:
-        source = folder / f"{packing}.c"
+        source = tmp_path / f"{packing}.c"
         source.write_text(kernel_source(kernel, packing))
-        step = compile_libs((), folder, [source, NN / "nb_nn_lstm.c"], [f"-I{NN}"]).step
+        step = compile_libs((), tmp_path, [source, NN / "nb_nn_lstm.c"], [f"-I{NN}"]).step
         for t in range(ROWS):
             row = np.zeros(2 * kernel.row, np.int16)
             at = kernel.padded_inputs
@@ -98,7 +95,9 @@ def test_a_model_of_random_weights(units: int, classes: int, size: float, limit:
     assert len({tuple(e) for e in expected}) > 3
 
 
-@pytest.mark.parametrize("flags", [("-O2",), ("-Os",), ("-O2", "-DNB_NN_PORTABLE")], ids=["O2", "Os", "portable"])
+@needs_emulator
+@pytest.mark.parametrize("flags", [("-O2",), *(pytest.param(f, marks=pytest.mark.slow) for f in (
+    ("-Os",), ("-O2", "-DNB_NN_PORTABLE")))], ids=" ".join)
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_the_assembly_gives_the_same(packing: lstm_kernel.Packing, flags: tuple[str, ...], tmp_path: Path) -> None:
     units, classes = 18, 5  # neither a multiple of four units nor of four pairs

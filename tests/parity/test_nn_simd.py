@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from _nn_cases import ARM, HERE, NN, emulate, needs_emulator
+from _clib import FIRMWARE_LIB, compile_c
+from _m4 import FLAGS, GCC, HERE, build, emulate, needs_emulator
 
+NN = FIRMWARE_LIB / "nb_nn/src"
 pytestmark = needs_emulator
 TWINS = {"dsp": (), "portable": ("-DNB_NN_PORTABLE",)}
 
 
-@pytest.mark.parametrize("level", ["-O2", "-Os"])
+@pytest.mark.parametrize("level", ["-O2", pytest.param("-Os", marks=pytest.mark.slow)])
 def test_instructions_and_portable_twins_are_equal(level: str, tmp_path: Path) -> None:
     assert "equal" in emulate(_compiled(tmp_path, level, TWINS))
 
@@ -29,9 +30,6 @@ def _compiled(into: Path, level: str, twins: dict[str, tuple[str, ...]]) -> Path
     objects = []
     for name, flags in twins.items():
         objects.append(into / f"{name}.o")
-        subprocess.run(["arm-none-eabi-gcc", *ARM, level, *flags, f"-I{NN}", f"-DPROBE=probe_{name}", "-c",
-                        str(HERE / "_simd_probe.c"), "-o", str(objects[-1])], check=True)
-    elf = into / "simd.elf"
-    subprocess.run(["arm-none-eabi-gcc", *ARM, level, str(HERE / "_simd_m4.c"), str(HERE / "_m4_start.c"), *map(str, objects),
-                    f"-T{HERE / '_nn_m4.ld'}", "-o", str(elf)], check=True)
-    return elf
+        compile_c([GCC, *FLAGS, level, *flags, f"-I{NN}", f"-DPROBE=probe_{name}", "-c", str(HERE / "_simd_probe.c"), "-o",
+                   str(objects[-1])])
+    return build([HERE / "_simd_m4.c", *objects], into, (level,))
