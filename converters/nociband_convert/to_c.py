@@ -19,6 +19,7 @@ from nociband_convert.operations import GraphWriter, c_array
 from nociband_convert.tflite import MALFORMED, Graph
 
 BRANCHES = ("eda", "emg")
+OUTPUTS_MAX: int = next(f.count for f in SPEC.records["prediction"].fields if f.name == "logits")
 _INCLUDES = '#include <string.h>\n\n#include "nb_model.h"\n#include "nb_nn.h"\n'
 _SIGNATURE = "void nb_model_run(const int16_t x[NB_WINDOW_FRAMES][NB_FEATURES], int16_t logits[NB_MODEL_OUTPUTS_MAX])"
 _CLEAR = "    memset(logits, 0, NB_MODEL_OUTPUTS_MAX * sizeof *logits);"
@@ -56,10 +57,27 @@ def network(graphs: Mapping[str, Graph], packing: Packing = "fast") -> Generated
     packing: "fast" keeps an LSTM's weights as int16, "small" as int8. Raises ModelError for what nb_nn does not run.
     """
     try:
+        _check_ends(graphs)
         return _int8(graphs, packing) if graphs["head"].scheme == "int8" else _int16x8(graphs, packing)
     except MALFORMED as e:
         raise ModelError(f"the graphs {', '.join(graphs)} do not belong together ({type(e).__name__}: {e}); convert the model "
                          "again") from e
+
+
+def _check_ends(graphs: Mapping[str, Graph]) -> None:
+    """What C passes on as pointers: x as wide as the branch's features, hidden states as the head takes them, logits that fit."""
+    frames, head = SPEC.features["window"]["frames"], graphs["head"]
+    for b in BRANCHES:
+        ends = {**graphs[b].inputs, **graphs[b].outputs}
+        x, h = (graphs[b].tensors[ends[name]].shape for name in ("x", "hs" if "hs" in ends else "h_next"))
+        inputs = len(range(len(SPEC.model_inputs))[branch_slice(b)])
+        if x[-1] != inputs or len(x) == 3 and x[1] != frames:
+            raise ModelError(f"{b}: x is {x}, where {inputs} features belong in {frames} steps; convert the model again")
+        taken = head.tensors[head.inputs[f"hs_{b}"]].shape
+        if taken != (1, frames, h[-1]):
+            raise ModelError(f"head: hs_{b} is {taken}, the {b} branch gives {(1, frames, h[-1])}; convert the graphs together")
+    if (classes := head.tensors[head.outputs["logits"]].size) > OUTPUTS_MAX:
+        raise ModelError(f"head: {classes} logits, where the band sends {OUTPUTS_MAX} at most; train with fewer classes")
 
 
 def _int16x8(graphs: Mapping[str, Graph], packing: Packing) -> Generated:

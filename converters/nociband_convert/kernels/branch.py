@@ -18,7 +18,9 @@ from nociband_convert.kernels.lstm_kernel import Kernel, Packing
 from nociband_convert.operations import c_array, c_scale
 from nociband_convert.tflite import Graph, Op
 
-ROWS = 8  # NB_NN_BRANCH_ROWS
+ROWS = 8                   # NB_NN_BRANCH_ROWS
+KERNEL_MAX = 2 * ROWS - 3  # half of it lies ahead; the two steps that are weighted then must still be among the rows
+_HIGH_HALF = 16  # of the convolution's shift, which comes with the multiplication
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,10 @@ class _Finder:
         if quantise.mul(self._scale, weight_scale, self._scale) != quantise.Scale(1 << 30, -14):
             raise ValueError("weights are not in steps of 2^-15")
         taps, bias, channel = self._convolution(convolution)
-        return Attention(taps, bias, channel, quantise.mean(self._scale, self._step(mean), units),
-                         self._step(convolution),
+        over_channels = quantise.mean(self._scale, self._step(mean), units)
+        if over_channels.shift >= 0:
+            raise ValueError("the mean over channels is on a finer scale than h")
+        return Attention(taps, bias, channel, over_channels, self._step(convolution),
                          quantise.mean(self._scale, self._step(over_time), frames),
                          over_time.outputs[0], largest.outputs[0], tuple(self._ops))
 
@@ -128,8 +132,13 @@ class _Finder:
         bias = int(b.data.reshape(-1)[0])
         if w.data.shape[0] != 1 or taps.shape[0] % 2 == 0 or o.fusedActivationFunction:
             raise ValueError("the convolution is not to one channel with an odd kernel")
+        if len(taps) > KERNEL_MAX:
+            raise ValueError(f"a convolution of {len(taps)} steps; the kernels keep states for {KERNEL_MAX} at most")
         largest = int(np.abs(taps).sum()) * quantise.INT16_MAX_MAGNITUDE + abs(bias)
-        return taps, bias, quantise.conv_channel(x.scale, w.scales[0], self._step(op), largest)
+        channel = quantise.conv_channel(x.scale, w.scales[0], self._step(op), largest)
+        if channel.right <= _HIGH_HALF:
+            raise ValueError("the convolution's weights are too large for its output's scale")
+        return taps, bias, channel
 
 
 def remainder(head: Graph, found: Mapping[str, Attention]) -> Graph:
@@ -192,4 +201,8 @@ def memory(kernels: Sequence[Kernel], attentions: Sequence[Attention]) -> tuple[
 def find(graphs: Mapping[str, Graph], branches: Sequence[str]) -> tuple[dict[str, Kernel], dict[str, Attention]]:
     """The kernels and attentions of a model's branches. Raises ModelError."""
     kernels = {b: lstm_kernel.read(lstm.find(graphs[b])) for b in branches}
-    return kernels, {b: find_attention(graphs["head"], f"hs_{b}") for b in branches}
+    attentions = {b: find_attention(graphs["head"], f"hs_{b}") for b in branches}
+    if not {a.gate_scale for a in attentions.values()} <= {k.gate_scale for k in kernels.values()}:
+        raise ModelError("head: an attention's sums are on another scale than the gates', whose tables it takes; convert the "
+                         "model again")
+    return kernels, attentions

@@ -46,7 +46,7 @@ typedef struct {
     uint16_t channels;       /* of x, even */
 } nb_nn_branch_t;
 
-/* Rows before the first is used again; more than two beyond what the convolution looks ahead. */
+/* Rows before the first is used again; two at least beyond what the convolution looks ahead: kernel / 2 is 6 at most. */
 #define NB_NN_BRANCH_ROWS 8
 
 /* What a branch works in; contents need not be kept between windows. */
