@@ -21,6 +21,7 @@ from nociband.models.s0 import S0, S0Config
 from nociband.spec import SPEC
 
 TRAIN_WINDOWS_MIN = 16
+_TAKEN = "name a trained model's folder, build/models/NAME (`nociband train` makes one), a converted one, or a .tflite file"
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "name": str, "title": str, "version": (str, int), "of": str, "synthetic": bool, "warning": str, "classes": list,
     "sites": list, "std": list, "training": dict,
@@ -48,7 +49,9 @@ class Trained:
 def load(folder: Path) -> Trained:
     """Read a folder. Raises ModelError naming the file and what is wrong with it."""
     if not folder.is_dir():
-        raise ModelError(f"{folder} is not a folder; train a model first (`nociband train`)")
+        raise ModelError(f"{folder} {'is a file' if folder.is_file() else 'does not exist'}; {_TAKEN}")
+    if not (folder / "training.json").is_file():
+        raise ModelError(f"{folder} has no training.json, so it is no trained model; {_TAKEN}")
     info = _info(folder / "training.json")
     network = _network(folder / "model.pt", len(info["classes"]))
     train, validation, labels = _windows(folder / "calibration.npz", len(info["classes"]))

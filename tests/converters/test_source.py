@@ -75,7 +75,7 @@ def test_a_model_from_before_the_limit_was_a_setting_keeps_the_limit_of_then(fol
     (lambda f: (f / "model.pt").unlink(), "model.pt is missing"),
     (lambda f: (f / "model.pt").write_bytes(b"not a model") and None, "model.pt is damaged"),
     (weights(float("nan")), "not finite"),
-    (lambda f: (f / "training.json").unlink(), "training.json cannot be read"),
+    (lambda f: (f / "training.json").unlink(), "has no training.json, so it is no trained model; name a"),
     (lambda f: (f / "training.json").write_text("{") and None, "training.json cannot be read"),
     (lambda f: (f / "training.json").write_text("[]") and None, "missing or of the wrong type"),
     (info(title=None), "title missing"),
@@ -107,5 +107,5 @@ def test_a_network_that_the_band_cannot_run_is_named(folder: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="train a model first"):
+    with pytest.raises(ModelError, match="does not exist; name a trained model's folder"):
         source.load(tmp_path / "none")

@@ -213,6 +213,12 @@ def test_a_shape_that_is_not_there_ends_with_status_1(tmp_path: Path) -> None:
     assert "has no eda.tflite, emg.tflite, head.tflite" in " ".join(done.output.split())
 
 
+def test_a_picture_in_a_format_that_the_bench_does_not_draw_is_wrong_use(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["kernels", "--from", str(firmware_root().parent / "docs/results/kernels.json"), "--plot",
+                                    str(tmp_path / "kernels.xyz")])
+    assert done.exit_code == 2 and "ends neither in .png nor in .svg" in " ".join(done.output.replace("│", "").split())
+
+
 def test_a_folder_of_the_other_scheme_is_not_taken_for_it() -> None:
     with pytest.raises(ModelError, match="of the scheme int8, not int16x8"):
         shapes.load(str(shapes.folder_of("h32", "int8")), "int16x8")

@@ -139,3 +139,9 @@ def test_real_windows_come_from_every_person() -> None:
     assert len({w.tobytes() for w in x}) == 1000
     with pytest.raises(ModelError, match="or fewer"):
         windows.real_windows(10**6, scales)
+
+
+def test_without_recordings_the_message_says_what_can_be_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOCIBAND_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="--windows 0"):
+        windows.real_windows(1, [])

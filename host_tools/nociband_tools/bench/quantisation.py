@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nociband.errors import ModelError
+
 if TYPE_CHECKING:
     from nociband_convert.ablation import Form
     from nociband_convert.source import Trained
@@ -73,6 +75,8 @@ def measure(folder: Path, per_person: int = PER_PERSON, tell: Callable[[str], No
     from nociband.training import quantised
     from nociband_convert import ablation
 
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder of a trained model; `nociband train` makes one, docs/research.md says how")
     with TemporaryDirectory(prefix="nociband-quantisation-") as copy:
         for file in (f for f in folder.iterdir() if f.name in _NEEDED):
             shutil.copy(file, copy)

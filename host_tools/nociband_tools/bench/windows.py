@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 
 import numpy as np
 
-from nociband.errors import ModelError
+from nociband.errors import DataError, ModelError
 from nociband.spec import SPEC
 from nociband_tools.firmware import firmware_root
 
@@ -68,7 +68,10 @@ def _frames_of_people() -> list[np.ndarray]:
     from nociband.dsp import features_of
     from nociband.signals import fmov, to_counts
 
-    recordings = fmov.load()
+    try:
+        recordings = fmov.load()
+    except DataError as e:
+        raise DataError(f"{e}; `--windows 0` compares random windows alone") from e
     file = kept("fmov", SPEC.hash.encode(), *(r.subject.encode() for r in recordings))
     if not file.is_file():
         frames = features_of([(f.emg, f.eda) for f in (to_counts(r, seed=0) for r in recordings)])

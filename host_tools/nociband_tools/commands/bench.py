@@ -59,6 +59,8 @@ def kernels(
     """Count what one window costs in the kernels alone. Exit status 1: over a budget, or a build could not be measured."""
     from nociband_tools.bench import budgets, kernels_report, shapes
 
+    if plot and plot.suffix not in (".png", ".svg"):
+        raise typer.BadParameter(f"{plot} ends neither in .png nor in .svg", param_hint="--plot")
     _known("scheme", scheme, shapes.SCHEMES)
     _known("packing", packing, shapes.PACKINGS)
     failures: dict[str, str] = {}

@@ -126,6 +126,7 @@ def _trained(source: Path, out: Path, schemes: list[str], packing: str, as_json:
     if chosen is None:
         _say_what_failed(judged)
         raise typer.Exit(1)
+    _say_what_was_not_judged(any(v.passed is None for j in judged.values() for v in j.verdicts))
     if dry_run:
         typer.echo("nothing was written (--dry-run)")
         return
@@ -167,6 +168,12 @@ def _say_what_failed(judged: dict[str, Judged]) -> None:
     typer.echo("nociband: nothing was written", err=True)
 
 
+def _say_what_was_not_judged(there_is: bool) -> None:
+    if there_is:
+        typer.echo("nociband: not all was judged, for want of tools: `nociband doctor` says how to get them; then convert again",
+                   err=True)
+
+
 def _again(source: Path, out: Path, packing: Any, as_json: Path | None, dry_run: bool, to: Target) -> None:
     from nociband_convert import regenerate, write
 
@@ -201,6 +208,7 @@ def _standalone(source: Path, out: Path | None, as_json: Path | None, dry_run: b
         typer.echo("nociband: the C does not give LiteRT's bits, a fault of the generator or of nb_nn: report it with the "
                    ".tflite. Nothing was written", err=True)
         raise typer.Exit(1)
+    _say_what_was_not_judged(bool(figures["not_judged"]))
     if dry_run:
         typer.echo("nothing was written (--dry-run)")
         return
