@@ -69,7 +69,7 @@ def test_a_known_loop_is_counted_to_the_instruction_and_the_taken_branch(tmp_pat
     assert (f["text_bytes"], f["rodata_bytes"], f["ram_bytes"], f["stack_bytes"]) == (10, 0, 0, 0)
 
 
-@pytest.mark.parametrize("packing", ["fast", "small"])
+@pytest.mark.parametrize("packing", ["fast", pytest.param("small", marks=pytest.mark.slow)])
 def test_flash_ram_and_stack_are_the_models_alone(packing: str, tmp_path: Path) -> None:
     f = _figures(SIZES, tmp_path, packing)
     assert f["rodata_bytes"] == 1200
@@ -224,6 +224,7 @@ def test_a_folder_of_the_other_scheme_is_not_taken_for_it() -> None:
         shapes.load(str(shapes.folder_of("h32", "int8")), "int16x8")
 
 
+@pytest.mark.slow
 def test_the_devices_model_gives_the_same_figures_twice() -> None:
     first, second = (kernels.measure("device", "int16x8", "small") for _ in range(2))
     assert first == second

@@ -80,6 +80,7 @@ def test_the_first_difference_is_shown_with_its_window() -> None:
     assert outcome.mismatches == 2 and outcome.first == parity.Mismatch(1, "hash of the hidden states", [0], [9])
 
 
+@pytest.mark.slow
 def test_the_command_counts_windows_and_mismatches_by_target_and_scheme(tmp_path: Path) -> None:
     file = tmp_path / "parity.json"
     arguments = ["parity", "--shape", "h32", "--scheme", "int16x8", "--windows", "0", "--random", "12", "--qemu-windows", "3"]

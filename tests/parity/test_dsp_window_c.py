@@ -39,7 +39,7 @@ def _compare(native: NativeDsp, emg: np.ndarray, eda: np.ndarray, accel: np.ndar
     return np.array(reasons)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c == "worst" else c for c in CASES])
 def test_c_and_twin_agree_on_every_frame(native: NativeDsp, case: str) -> None:
     emg, eda = (a[: 2000 * size] for a, size in zip(CASES[case](), (40, 2), strict=True))
     features, rng = dsp.features(emg, eda), np.random.default_rng(0)

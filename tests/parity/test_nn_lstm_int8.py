@@ -169,7 +169,7 @@ def test_sigmoid_and_the_gates_tanh_are_litert_s_for_every_input() -> None:
     assert np.array_equal(cells(0, EVERY, 0, 0, 32767)[0], rounded(sigmoid * 32767, 15))
 
 
-@pytest.mark.parametrize("exponent", RUNNING_EXPONENTS)
+@pytest.mark.parametrize("exponent", [pytest.param(e, marks=() if e == -12 else pytest.mark.slow) for e in RUNNING_EXPONENTS])
 def test_the_cell_s_tanh_is_litert_s_for_every_input(exponent: int) -> None:
     """h is int8, tanh int16: for each cell a value of o is found such that h differs from what the next lower tanh would give,
     and another one for the next higher."""
@@ -281,7 +281,7 @@ def test_any_run_natively(tmp_path_factory: pytest.TempPathFactory, inputs: int,
 
 
 @pytest.mark.parametrize("path", FROZEN, ids=lambda p: f"{p.parts[-3]}-{p.stem}")
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("packing", ["fast", pytest.param("small", marks=pytest.mark.slow)])
 def test_frozen_shapes_natively(path: Path, packing: str, tmp_path: Path) -> None:
     content, graph = path.read_bytes(), tflite.read(path)
     steps, inputs = graph.tensors[graph.inputs["x"]].shape[1:]
@@ -303,7 +303,7 @@ def test_runs_on_the_cortex_m4(inputs: int, units: int, exponent: int, packing: 
     assert np.array_equal(on_m4(source(content, packing, tmp_path), x, units, tmp_path, flags), expected(content, x))
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("packing", ["fast", pytest.param("small", marks=pytest.mark.slow)])
 def test_sanitizers_find_nothing(packing: str, tmp_path: Path) -> None:
     content = build("eda", random_weights(5, 11, 1, 6.0), 0.3, 1 / 127, -13, 60, 2.0)
     x = window(60, 5, 1)
@@ -327,7 +327,7 @@ int main(void)
     assert np.array_equal(np.frombuffer(done.stdout, np.int8).reshape(60, 11), expected(content, x))
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("packing", ["fast", pytest.param("small", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", ["weights", "curve_steps", "curve_lines", "multiplier"])
 def test_one_wrong_bit_is_noticed(packing: str, what: str, tmp_path: Path) -> None:
     content = build("eda", random_weights(4, 16, 5), 1 / 40, 1 / 127, -12, 138)
