@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -40,6 +41,13 @@ def _code(document: Path) -> str:
     return "\n".join(CODE.findall(document.read_text("utf-8")))
 
 
+def _options(command: Any, words: list[str]) -> set[str]:
+    """A command's options, or those of the one in its group that the next word names."""
+    if words and words[0] in (group := getattr(command, "commands", {})):
+        return _options(group[words[0]], words[1:])
+    return {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+
+
 def test_relative_links_lead_somewhere() -> None:
     broken = [f"{d.relative_to(ROOT)}: {target}" for d in _documents() for target in LINK.findall(d.read_text("utf-8"))
               if "://" not in target and not (d.parent / target.split("#")[0]).exists()]
@@ -52,7 +60,7 @@ def test_commands_and_their_options_exist() -> None:
     for document in _documents():
         for name, rest in COMMAND.findall(_code(document)):
             seen.add(name)
-            options = {o for p in commands[name].params for o in (*p.opts, *p.secondary_opts)} if name in commands else set()
+            options = _options(commands[name], rest.split()) if name in commands else set()
             unknown = [o for o in re.findall(r"(?<=\s)--[a-z][a-z-]*", rest) if o not in options | {"--help"}]
             if name not in commands or unknown:
                 wrong.append(f"{document.relative_to(ROOT)}: nociband {name} {' '.join(unknown)}")
