@@ -1,9 +1,9 @@
 """Converts a trained network to what the band and the host run: PyTorch -> ONNX -> integer .tflite -> C, with its manifest.
 
-From build/models/NAME (nociband.training) to firmware/models/NAME, in one of two schemes. Stages, a module each: source,
-calibration, to_onnx, to_tflite, scales (int16x8) or int8, tflite, to_c, manifest, parity, gates. `regenerate` makes the C anew
-from .tflite files that are there already; `standalone` takes a .tflite from elsewhere. Needs the extra `convert`; regenerate and
-standalone need LiteRT alone. See docs/convert.md.
+From build/models/NAME (nociband.training) to firmware/models/NAME, in one of two schemes. Stages, each a module or a room:
+source, calibration, to_onnx, to_tflite, graphs.scales (int16x8) or graphs.int8, tflite, to_c (with operations, kernels and
+arithmetic), manifest, parity, gates. `regenerate` makes the C anew from .tflite files that are there already; `standalone` takes
+a .tflite from elsewhere. Needs the extra `convert`; regenerate and standalone need LiteRT alone. See docs/convert.md.
 """
 
 from __future__ import annotations
@@ -144,6 +144,7 @@ def regenerate(source: Path, packing: Packing | None = None) -> dict[str, bytes]
 
     from nociband.errors import ModelError
     from nociband.inference import GRAPHS, Model
+    from nociband.inference.model import verified
     from nociband.manifest import Manifest
     from nociband.spec import SPEC
     from nociband_convert import manifest, tflite, to_c, to_tflite
@@ -151,17 +152,17 @@ def regenerate(source: Path, packing: Packing | None = None) -> dict[str, bytes]
     try:
         raw = json.loads((source / "manifest.json").read_text("utf-8"))
         raw["spec_hash"] = SPEC.hash
-    except (OSError, ValueError, TypeError) as e:
+    except (OSError, ValueError, TypeError, RecursionError) as e:
         raise ModelError(f"{source / 'manifest.json'} cannot be read ({e})") from e
     data = manifest.encode(raw)
     checked = Manifest.from_json(data)
+    stored = {name: verified(source / f"{name}.tflite", checked) for name in GRAPHS}
+    Model(checked, stored)
     graphs = {name: tflite.read(source / f"{name}.tflite") for name in GRAPHS}
     to_tflite.check_loops(graphs)
     generated = to_c.generate(graphs, data, raw, packing or packing_of(source / SOURCE_NAME))
-    written = {**{f"{name}.tflite": (source / f"{name}.tflite").read_bytes() for name in GRAPHS}, "manifest.json": data,
-               SOURCE_NAME: generated.text.encode()}
-    Model(checked, {name: written[f"{name}.tflite"] for name in GRAPHS})
-    return written
+    return {**{f"{name}.tflite": content for name, content in stored.items()}, "manifest.json": data,
+            SOURCE_NAME: generated.text.encode()}
 
 
 def packing_of(path: Path) -> Packing:

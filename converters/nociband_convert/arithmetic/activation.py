@@ -9,7 +9,7 @@ import numpy as np
 
 from nociband_convert.arithmetic.quantise import table_input
 
-# 65536 * sigmoid(i / 24) as LiteRT has it; read out of its TANH by tests/parity/test_nn_lstm.py.
+# 65536 * sigmoid(i / 24) as LiteRT has it; tests/parity/test_nn_ops.py reads it out of its TANH.
 SIGMOID = np.array([
     32768, 33451, 34133, 34813, 35493, 36169, 36843, 37513, 38180, 38841, 39498, 40149, 40794, 41432, 42064, 42688, 43304,
     43912, 44511, 45102, 45683, 46255, 46817, 47369, 47911, 48443, 48964, 49475, 49975, 50464, 50942, 51409, 51865, 52311,
