@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Counts on the emulated Cortex-M4F: the band with its model, the kernels alone; parity with LiteRT.")
+app = typer.Typer(help="Counts on the emulated Cortex-M4F: without a command the band with its model, `kernels` the network "
+                       "alone; `parity` with LiteRT; `quantisation`: quality.")
 Json = Annotated[Path | None, typer.Option("--json", help="write the figures to this file")]
 
 
