@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import json
 import shutil
@@ -21,7 +22,8 @@ from nociband.errors import EnvironmentProblem, ModelError, SpecError
 from nociband.inference import Model
 from nociband.spec import SPEC
 from nociband.windows import BASELINE_Q, WindowTwin
-from nociband_convert import Scheme, calibration, gates, manifest, regenerate, source, to_onnx, to_tflite
+from nociband_convert import Scheme, calibration, gates, manifest, regenerate, source, tflite, to_onnx, to_tflite
+from nociband_convert.graphs import scales
 from nociband_convert.parity import bits, quality
 from nociband_tools.cli import build_app
 
@@ -104,7 +106,9 @@ def test_a_folder_made_for_another_specification_is_brought_up_to_date(tmp_path:
 
 
 @pytest.mark.parametrize(("change", "error"), [
-    (lambda f: (f / "head.tflite").write_bytes(b"TFL3" * 9) and None, ModelError),
+    (lambda f: (f / "head.tflite").write_bytes(b"TFL3" * 9) and None, SpecError),
+    (lambda f: _halve_weights(f / "eda.tflite"), SpecError),  # a sound graph, but not the one that was judged
+    (lambda f: (f / "manifest.json").write_text("[" * 100_000) and None, ModelError),
     (lambda f: shutil.copy(f / "emg.tflite", f / "eda.tflite") and None, SpecError),
     (lambda f: (f / "manifest.json").write_text("{}") and None, SpecError),
     (lambda f: (f / "eda.tflite").unlink(), ModelError),
@@ -117,6 +121,21 @@ def test_a_folder_that_does_not_hold_together_is_not_made_anew(tmp_path: Path, c
         regenerate(folder)
     assert CliRunner().invoke(build_app(), ["convert", str(folder)]).exit_code == 1
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def _halve_weights(path: Path) -> None:
+    graph = tflite.read(path)
+    weights = next(op.inputs[1] for op in graph.ops if op.kind == "FULLY_CONNECTED")
+    path.write_bytes(scales.rewrite(path, {}, {}, {weights: (graph.tensors[weights].data // 2).astype(np.int8)}))
+
+
+def test_a_title_and_a_name_of_any_characters_become_c(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(MODELS[0], tmp_path / "model"))
+    raw = json.loads((folder / "manifest.json").read_text())
+    odd = {"title": "a */ b /*/ c", "warning": "/* warned */", "name": 'a"\\\n1??/é'}
+    (folder / "manifest.json").write_text(json.dumps(raw | odd))
+    name = ctypes.c_char_p.in_dll(bits.compile_c(regenerate(folder)["nb_model_data.c"].decode(), tmp_path), "nb_model_info").value
+    assert name is not None and name.decode() == odd["name"]
 
 
 def _converted(agreement: float, accuracy: float, scheme: Scheme = "int16x8", unlike: int = 0) -> nociband_convert.Converted:

@@ -55,7 +55,7 @@ class Model:
             manifest = Manifest.from_json((folder / "manifest.json").read_bytes())
         except OSError as e:
             raise ModelError(f"{folder} is not a model folder: manifest.json cannot be read ({e.strerror})") from e
-        return cls(manifest, {name: _verified(folder / f"{name}.tflite", manifest) for name in GRAPHS})
+        return cls(manifest, {name: verified(folder / f"{name}.tflite", manifest) for name in GRAPHS})
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """The model's integer output for one window.
@@ -132,7 +132,8 @@ def _hidden(manifest: Manifest, branch: str) -> int:
     return size
 
 
-def _verified(path: Path, manifest: Manifest) -> bytes:
+def verified(path: Path, manifest: Manifest) -> bytes:
+    """A file's content. Raises ModelError when it cannot be read, SpecError when its SHA-256 is not the manifest's."""
     try:
         content = path.read_bytes()
     except OSError as e:
