@@ -72,7 +72,7 @@ def run(graph: Graph, arena: Arena) -> list[tuple[int, int]]:
     return wrong + [(len(graph.ops), y) for y in graph.outputs.values() if any(memory.get(c) != value[y] for c in cells(y))]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(graph=graphs())
 def test_every_value_is_there_when_it_is_read(graph: Graph) -> None:
     arena = plan(graph, IN_PLACE)
@@ -80,7 +80,7 @@ def test_every_value_is_there_when_it_is_read(graph: Graph) -> None:
     assert all(arena.alias[number] == number for number in (*graph.inputs.values(), *graph.outputs.values()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(graph=graphs())
 def test_size_lies_between_what_lives_together_and_the_sum(graph: Graph) -> None:
     arena = plan(graph, IN_PLACE)

@@ -43,6 +43,7 @@ def test_outputs_and_hidden_states_are_those_of_litert_in_both_builds_on_both_ta
             assert parity.compare(expected, got, states=True) == parity.Outcome(10, 0, None)
 
 
+@pytest.mark.slow
 def test_one_weight_bit_shows_in_the_hidden_states() -> None:
     text, x = _text("int16x8"), _windows(5, "int16x8")
     stream = re.search(r"uint32_t eda_stream\[\] = \{", text)
