@@ -181,8 +181,16 @@ def write(files: Mapping[str, bytes], out: Path, only_c: bool = False) -> dict[s
     """
     chosen = {name: content for name, content in files.items() if name == SOURCE_NAME or not only_c}
     out.mkdir(parents=True, exist_ok=True)
-    for name, content in chosen.items():
-        (out / f".{name}.part").write_bytes(content)
-    for name in chosen:
-        (out / f".{name}.part").replace(out / name)
+    parts = {name: out / f".{name}.part" for name in chosen}
+    begun: list[Path] = []
+    try:
+        for name, content in chosen.items():
+            begun.append(parts[name])
+            parts[name].write_bytes(content)
+    except OSError:
+        for part in begun:
+            part.unlink(missing_ok=True)
+        raise
+    for name, part in parts.items():
+        part.replace(out / name)
     return chosen

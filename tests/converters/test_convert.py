@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib.util
 import json
 import shutil
@@ -136,6 +137,22 @@ def test_a_title_and_a_name_of_any_characters_become_c(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(raw | odd))
     name = ctypes.c_char_p.in_dll(bits.compile_c(regenerate(folder)["nb_model_data.c"].decode(), tmp_path), "nb_model_info").value
     assert name is not None and name.decode() == odd["name"]
+
+
+def test_a_full_disk_leaves_the_folder_as_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "second").write_bytes(b"old")
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        written = write_bytes(path, content[:2])
+        if "second" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        nociband_convert.write({"first": b"new", "second": b"new"}, tmp_path)
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("second", b"old")]
 
 
 def _converted(agreement: float, accuracy: float, scheme: Scheme = "int16x8", unlike: int = 0) -> nociband_convert.Converted:
