@@ -153,7 +153,8 @@ def regenerate(source: Path, packing: Packing | None = None) -> dict[str, bytes]
         raw = json.loads((source / "manifest.json").read_text("utf-8"))
         raw["spec_hash"] = SPEC.hash
     except (OSError, ValueError, TypeError, RecursionError) as e:
-        raise ModelError(f"{source / 'manifest.json'} cannot be read ({e})") from e
+        raise ModelError(f"{source / 'manifest.json'} cannot be read ({e}); restore the model folder, or convert the trained "
+                         "model again (`nociband convert build/models/NAME`)") from e
     data = manifest.encode(raw)
     checked = Manifest.from_json(data)
     stored = {name: verified(source / f"{name}.tflite", checked) for name in GRAPHS}

@@ -48,7 +48,8 @@ def command(
     packing: Annotated[Packing | None, typer.Option(help="Weights as int16 (fast) or int8 (small). Default: fast, or as a "
                                                          "converted folder has it.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Also write figures and verdicts to this file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and judge, and write no model.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Convert and judge, and write no model (--fine-tune still "
+                                                            "keeps its own).")] = False,
     to: Annotated[Target, typer.Option("--to", help="Write the C alone, or everything.")] = Target.ALL,
     fine_tune: Annotated[bool, typer.Option("--fine-tune", help="First let a trained model learn int8's roundings; writes "
                                                                 "quantised.pt beside it, which int8 takes from then on.")
