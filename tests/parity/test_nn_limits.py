@@ -37,6 +37,12 @@ def rescaled(folder: Path, kind: str, axes: int, factor: float, weights: bool = 
     path.write_bytes(scales.rewrite(path, {}, changed, {}))
 
 
+def biased(path: Path, bias: int) -> None:
+    """Every bias of the step."""
+    numbers = [op.inputs[2] for op in tflite.read(path).ops if op.kind == "FULLY_CONNECTED"]
+    path.write_bytes(scales.rewrite(path, {}, {}, dict.fromkeys(numbers, np.full(UNITS, bias, np.int64))))
+
+
 def test_the_longest_convolution_has_litert_s_bits(tmp_path: Path) -> None:
     graphs(tmp_path, UNITS, 3, seed=1)
     head_file(tmp_path / "head.tflite", UNITS, 3, 1, kernel=branch.KERNEL_MAX)
@@ -51,6 +57,8 @@ def test_the_longest_convolution_has_litert_s_bits(tmp_path: Path) -> None:
     (lambda f: head_file(f / "head.tflite", UNITS + 2, 3, 1), r"hs_eda is \(1, 138, 10\), the eda branch gives \(1, 138, 8\)"),
     (lambda f: head_file(f / "head.tflite", UNITS, 9, 1), "9 logits"),
     (lambda f: step_file(f / "eda.tflite", lstm_step(3, UNITS, 1)), "where 2 features belong"),
+    (lambda f: biased(f / "eda.tflite", -2**63), "a bias does not fit 32 bits"),
+    (lambda f: biased(f / "eda.tflite", 2**63 - 1), "a bias does not fit 32 bits"),
     (lambda f: rescaled(f, "CONV_2D", 4, 0.5), "another scale than the gates'"),
     (lambda f: rescaled(f, "CONV_2D", 4, 1e4, weights=True), "too large for its output's scale"),
     (lambda f: rescaled(f, "MEAN", 3, 1 / 16), "finer scale than h"),

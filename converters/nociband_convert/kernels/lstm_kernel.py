@@ -98,6 +98,8 @@ def _layers(step: LstmStep, x: float, gate: float) -> tuple[np.ndarray, np.ndarr
         biases.append(b.data)
         factors.append([(c.multiplier, 31 - c.shift) for c in channels])
     stacked = np.stack(weights), np.stack(biases).astype(np.int64)
+    if abs(stacked[1].astype(float)).max() > quantise.INT32_MAX:  # as float: the magnitude of -2^63 is no int64
+        raise _unfit(step, "a bias does not fit 32 bits")
     largest = np.abs(stacked[0].astype(np.int64)).sum(2) * quantise.INT16_MAX_MAGNITUDE + np.abs(stacked[1])
     if largest.max() > quantise.INT32_MAX:
         raise _unfit(step, "a sum of products can leave 32 bits")
