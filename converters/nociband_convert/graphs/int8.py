@@ -191,7 +191,7 @@ class _Rewrite:
         from ai_edge_litert import schema_py_generated as schema
 
         self.schema: Any = schema
-        self.model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+        self.model = tflite.opened(path.read_bytes())
         self.graph = self.model.subgraphs[0]
 
     def activation(self, number: int, r: Range) -> None:
@@ -226,18 +226,5 @@ class _Rewrite:
         quantization.min = quantization.max = None
 
     def finish(self, names: Mapping[int, str]) -> bytes:
-        import flatbuffers
-
-        for number, name in names.items():
-            self.graph.tensors[number].name = name
-        for signature in self.model.signatureDefs or []:
-            for entry in (*signature.inputs, *signature.outputs):
-                entry.name = names.get(entry.tensorIndex, entry.name)
-        self.model.metadata, self.model.metadataBuffer = [], None
-        used = {t.buffer for t in self.graph.tensors}
-        for number, buffer in enumerate(self.model.buffers):
-            if number not in used:
-                buffer.data = None
-        builder = flatbuffers.Builder(1 << 16)
-        builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        tflite.rename(self.model, names)
+        return tflite.packed(self.model)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nociband.errors import ModelError
+from nociband_convert import tflite
 
 GATES = ("input", "forget", "cell", "output")
 """LiteRT's names of the gates i, f, g, o, in the order of its operation's inputs."""
@@ -137,7 +138,7 @@ class _File:
 
     def finish(self, inputs: list[int], outputs: list[int]) -> bytes:
         self.graph.inputs, self.graph.outputs = inputs, outputs
-        return _pack(self.model, self.schema)
+        return tflite.packed(self.model)
 
 
 def merge(eda: bytes, emg: bytes, head: bytes) -> bytes:
@@ -156,22 +157,22 @@ def merge(eda: bytes, emg: bytes, head: bytes) -> bytes:
     hs = {}
     graph.inputs = []
     for branch, content in (("eda", eda), ("emg", emg)):
-        ports = _append(merged, _parse(branch, content, schema), {}, schema, f"{branch}/")
+        ports = _append(merged, _parse(branch, content), {}, schema, f"{branch}/")
         _require(branch, ports, {"x", "hs"})
         graph.tensors[ports["x"]].name = branch
         graph.inputs.append(ports["x"])
         hs[f"hs_{branch}"] = ports["hs"]
-    ports = _append(merged, _parse("head", head, schema), hs, schema, "head/")
+    ports = _append(merged, _parse("head", head), hs, schema, "head/")
     _require("head", ports, {*hs, "logits"})
     graph.tensors[ports["logits"]].name = "logits"
     graph.outputs = [ports["logits"]]
-    return _pack(merged, schema)
+    return tflite.packed(merged)
 
 
-def _parse(name: str, content: bytes, schema: Any) -> Any:
+def _parse(name: str, content: bytes) -> Any:
     if content[4:8] != b"TFL3":
         raise ModelError(f"{name} is not a .tflite file (its identifier is {content[4:8]!r}, not b'TFL3')")
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    return tflite.opened(content)
 
 
 def _require(file: str, ports: dict[str, int], names: set[str]) -> None:
@@ -218,11 +219,3 @@ def _check_joint(name: str, made: Any, wanted: Any) -> None:
     if a != b:
         raise ModelError(f"the head takes {name} with shape, type, scale, zero point {b}, the branch gives {a}; "
                          "convert the three graphs together")
-
-
-def _pack(model: Any, schema: Any) -> bytes:
-    import flatbuffers
-
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())

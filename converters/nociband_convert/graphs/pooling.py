@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nociband.errors import ModelError
+from nociband_convert import tflite
 
 _POOLS = {"MEAN": "AVERAGE_POOL_2D", "REDUCE_MAX": "MAX_POOL_2D"}
 _VERSIONS = {"AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2, "RESHAPE": 1}
@@ -31,7 +32,7 @@ class _Pooling:
         from ai_edge_litert import schema_py_generated as schema
 
         self.schema: Any = schema
-        self.model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        self.model = tflite.opened(content)
         self.graph = self.model.subgraphs[0]
         self._codes: dict[str, int] = {}
         names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
@@ -88,8 +89,4 @@ class _Pooling:
         return len(self.graph.tensors) - 1
 
     def finish(self) -> bytes:
-        import flatbuffers
-
-        builder = flatbuffers.Builder(1 << 16)
-        builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return tflite.packed(self.model)

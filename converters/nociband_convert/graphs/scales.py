@@ -114,13 +114,10 @@ def finish_head(path: Path, input_limit: float) -> bytes:
 def rewrite(path: Path, names: Mapping[int, str], scales: Mapping[int, Sequence[float]],
             constants: Mapping[int, np.ndarray]) -> bytes:
     """The file with tensors renamed, rescaled and refilled, by tensor number; metadata is dropped."""
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    model = tflite.opened(path.read_bytes())
     graph = model.subgraphs[0]
-    for number, name in names.items():
-        graph.tensors[number].name = name
     for number, values in scales.items():
         quantization = graph.tensors[number].quantization
         quantization.scale, quantization.min, quantization.max = [float(np.float32(s)) for s in values], None, None
@@ -130,19 +127,5 @@ def rewrite(path: Path, names: Mapping[int, str], scales: Mapping[int, Sequence[
         buffer.data = np.frombuffer(filled.astype(filled.dtype.newbyteorder("<")).tobytes(), np.uint8)
         model.buffers.append(buffer)
         graph.tensors[number].buffer = len(model.buffers) - 1
-    for signature in model.signatureDefs or []:
-        for entry in (*signature.inputs, *signature.outputs):
-            entry.name = names.get(entry.tensorIndex, entry.name)
-    model.metadata, model.metadataBuffer = [], None
-    _drop_unused(model)
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def _drop_unused(model: object) -> None:
-    """Empty the buffers that no tensor names any more."""
-    used = {t.buffer for g in model.subgraphs for t in g.tensors}  # type: ignore[attr-defined]
-    for number, buffer in enumerate(model.buffers):  # type: ignore[attr-defined]
-        if number not in used:
-            buffer.data = None
+    tflite.rename(model, names)
+    return tflite.packed(model)

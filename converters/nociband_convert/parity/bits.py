@@ -111,10 +111,7 @@ def compare_operations(path: Path, runs: int = RUNS, seed: int = 0) -> dict[int,
 
 def _part(data: bytes, number: int | None = None) -> bytes:
     """The same file with operation `number` only, whose ends become the graph's; inputs are named x0, x1, outputs y0, y1."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    model = tflite.opened(data)
     graph = model.subgraphs[0]
     if number is not None:
         op = graph.operators[number]
@@ -125,9 +122,7 @@ def _part(data: bytes, number: int | None = None) -> bytes:
         for at, tensor in enumerate(numbers):
             graph.tensors[tensor].name = f"{kind}{at}"
     model.signatureDefs, model.metadata, model.metadataBuffer = [], [], None
-    builder = flatbuffers.Builder(len(data))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return tflite.packed(model)
 
 
 def _content(buffer: Any) -> Any:
