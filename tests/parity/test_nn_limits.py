@@ -38,9 +38,10 @@ def rescaled(folder: Path, kind: str, axes: int, factor: float, weights: bool = 
 
 
 def biased(path: Path, bias: int) -> None:
-    """Every bias of the step."""
-    numbers = [op.inputs[2] for op in tflite.read(path).ops if op.kind == "FULLY_CONNECTED"]
-    path.write_bytes(scales.rewrite(path, {}, {}, dict.fromkeys(numbers, np.full(UNITS, bias, np.int64))))
+    """Every bias of the dense layers."""
+    graph = tflite.read(path)
+    numbers = [op.inputs[2] for op in graph.ops if op.kind == "FULLY_CONNECTED"]
+    path.write_bytes(scales.rewrite(path, {}, {}, {n: np.full(graph.tensors[n].shape, bias, np.int64) for n in numbers}))
 
 
 def test_the_longest_convolution_has_litert_s_bits(tmp_path: Path) -> None:
@@ -59,6 +60,7 @@ def test_the_longest_convolution_has_litert_s_bits(tmp_path: Path) -> None:
     (lambda f: step_file(f / "eda.tflite", lstm_step(3, UNITS, 1)), "where 2 features belong"),
     (lambda f: biased(f / "eda.tflite", -2**63), "a bias does not fit 32 bits"),
     (lambda f: biased(f / "eda.tflite", 2**63 - 1), "a bias does not fit 32 bits"),
+    (lambda f: biased(f / "head.tflite", -2**63), "could leave 64 bits"),
     (lambda f: rescaled(f, "CONV_2D", 4, 0.5), "another scale than the gates'"),
     (lambda f: rescaled(f, "CONV_2D", 4, 1e4, weights=True), "too large for its output's scale"),
     (lambda f: rescaled(f, "MEAN", 3, 1 / 16), "finer scale than h"),

@@ -21,6 +21,7 @@ _SAME, _VALID = 0, 1
 _SUFFIX = {"int8": "s8", "int16": "s16"}
 _BIAS = {"int8": "int32", "int16": "int64"}
 _UINT16_MAX = 65535
+_BIAS_MAX = 2**62
 _NO_EFFECT = Channel(0, 33)
 """Of a channel whose factor is below 2^-32, which LiteRT makes 0."""
 
@@ -96,6 +97,7 @@ def _layer(w: GraphWriter, op: Op, weights: np.ndarray, stored: np.ndarray) -> t
     x, y = w.ends(op)
     w.require(op, max(outputs, products) <= _UINT16_MAX, f"has {outputs} outputs of {products} products")
     bias = _biases(w, op, outputs)
+    w.require(op, max(abs(b) for b in bias.tolist()) <= _BIAS_MAX, "has a bias so large that its sums could leave 64 bits")
     largest = np.abs(weights.astype(np.int64)).sum(1) * _magnitude(w, op) + np.abs(bias)
     wide = w.dtype == "int16" and int(largest.max()) > INT32_MAX
     if not wide and int(largest.max()) > INT32_MAX:
