@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from _nn import MODELS, ROOT
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from nociband_convert import tflite
 
 BENCH = ROOT / "firmware/bench/h32"
 GRAPHS = ("eda", "emg", "head")
@@ -42,7 +43,7 @@ def int8_folder(into: Path, one_scale: bool = False) -> Path:
 
 
 def _with_one_scale(content: bytes) -> bytes:
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = tflite.opened(content)
     graph = model.subgraphs[0]
     dense = [i for i, c in enumerate(model.operatorCodes) if c.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED]
     for op in (o for o in graph.operators if o.opcodeIndex in dense):
@@ -55,6 +56,4 @@ def _with_one_scale(content: bytes) -> bytes:
             values = np.asarray(buffer.data, np.uint8).view(dtype).reshape(len(scales), -1)
             buffer.data = np.rint(values * ratio[:, None]).astype(dtype).reshape(-1).view(np.uint8)
             q.scale, q.zeroPoint = [float(scales.max())], [0]
-    builder = flatbuffers.Builder(1 << 14)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return tflite.packed(model)

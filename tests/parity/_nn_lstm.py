@@ -7,13 +7,11 @@ import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 
-import flatbuffers
 import numpy as np
 from _clib import FIRMWARE_LIB, FLAGS, INCLUDES, compile_c, objects, pointer
 from _m4 import HERE, emulate
 from _m4 import build as build_m4
 from _nn import litert
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from nociband_convert import tflite
@@ -126,10 +124,8 @@ def _digits(v: np.ndarray) -> np.ndarray:
 
 
 def _batched(content: bytes, count: int) -> bytes:
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = tflite.opened(content)
     for tensor in model.subgraphs[0].tensors:
         if tensor.name in (b"x", b"h", b"c", b"hs"):
             tensor.shape = [count, *tensor.shape.tolist()[1:]]
-    builder = flatbuffers.Builder(4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return tflite.packed(model)

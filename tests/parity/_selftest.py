@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from _nn import ROOT, Builder, schema
 
 from nociband.inference.runtime import SCHEMES, Runtime, answers
+from nociband_convert import tflite
 from nociband_convert.graphs import lstm_graph
 
 TARGET = ROOT / "sdk/nociband/inference/selftest.json"
@@ -134,12 +134,10 @@ def graphs(scheme: str) -> list[bytes]:
 
 def _renamed(content: bytes, name: str) -> bytes:
     """With the only output called `name`."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = tflite.opened(content)
     graph = model.subgraphs[0]
     graph.tensors[graph.outputs[0]].name = name
-    builder = flatbuffers.Builder(4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return tflite.packed(model)
 
 
 def document() -> str:

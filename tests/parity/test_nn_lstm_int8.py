@@ -12,7 +12,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
 from _clib import pointer
@@ -350,11 +349,9 @@ def test_one_wrong_bit_is_noticed(packing: str, what: str, tmp_path: Path) -> No
 
 def changed_graph(content: bytes, change: Callable[[Any, Any], None]) -> bytes:
     """The file with `change(graph, its LSTM)` applied to the schema's objects."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = tflite.opened(content)
     change(model.subgraphs[0], model.subgraphs[0].operators[0])
-    builder = flatbuffers.Builder(4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return tflite.packed(model)
 
 
 def set_zero_point(graph: Any, op: Any) -> None:

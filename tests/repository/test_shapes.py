@@ -8,10 +8,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from nociband.errors import ModelError
@@ -142,13 +140,11 @@ def test_the_reference_figures_are_of_the_committed_file(name: str) -> None:
 
 def test_what_cannot_be_pooled_is_refused() -> None:
     head = (shapes.BENCH / "h32/int16x8/head.tflite").read_bytes()
-    flat = schema.ModelT.InitFromObj(schema.Model.GetRootAs(head, 0))
+    flat = tflite.opened(head)
     reduced = next(op for op in flat.subgraphs[0].operators if len(op.inputs) == 2)
     flat.subgraphs[0].tensors[reduced.inputs[0]].shape = [1, 138 * 32]
-    builder = flatbuffers.Builder(1 << 14)
-    builder.Finish(flat.Pack(builder), b"TFL3")
     with pytest.raises(ModelError, match="cannot be a pooling layer"):
-        pooled(bytes(builder.Output()))
+        pooled(tflite.packed(flat))
 
 
 def test_what_is_no_shape_is_refused(tmp_path: Path) -> None:
