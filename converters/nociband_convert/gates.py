@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).with_name("gates.toml")
 COSTS = ("instructions_per_window", "flash_bytes", "ram_bytes")
+_BITS, _EMULATED = "windows unlike LiteRT", "emulated logits unlike LiteRT"
 _ADVICE = {
     "agreement": "the weights' 8 bits cost too much: train with more weight decay or dropout, or give more calibration windows; "
                  "int16x8 needs less of it than int8",
     "accuracy loss": "too many windows changed from right to wrong: as for agreement, and look at which class lost recall",
-    "windows unlike LiteRT": "a fault of the generator or of nb_nn, not of the model: report it with the .tflite files; "
-                             "`nociband bench parity` shows where",
+    **dict.fromkeys((_BITS, _EMULATED), "a fault of the generator or of nb_nn, not of the model: report it with the .tflite "
+                                        "files; `nociband bench parity` shows where"),
     "instructions_per_window": "train with fewer hidden units; --packing fast spends flash to save instructions",
     "flash_bytes": "train with fewer hidden units; --packing small spends instructions to save flash",
     "ram_bytes": "train with fewer hidden units",
@@ -83,8 +84,15 @@ def judge_quality(quality: Quality, scheme: str, path: Path = FILE) -> list[Verd
 def judge_bits(compared: Compared | str) -> Verdict:
     """The generated C beside LiteRT's reference kernels: no window may differ, whatever a file says."""
     if isinstance(compared, str):
-        return Verdict("windows unlike LiteRT", 0, None, most=True, why_not=compared)
-    return Verdict("windows unlike LiteRT", 0, compared.mismatches, most=True)
+        return Verdict(_BITS, 0, None, most=True, why_not=compared)
+    return Verdict(_BITS, 0, compared.mismatches, most=True)
+
+
+def judge_emulated(cost: Mapping[str, int] | str) -> Verdict:
+    """The assembly beside LiteRT: logits of the one window whose cost was measured on the emulated band."""
+    if isinstance(cost, str):
+        return Verdict(_EMULATED, 0, None, most=True, why_not=cost)
+    return Verdict(_EMULATED, 0, cost["unlike_litert"], most=True)
 
 
 def judge_cost(cost: Mapping[str, int] | str, packing: str, path: Path = FILE) -> list[Verdict]:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nociband.inference import Model
     from nociband_convert import Converted
     from nociband_convert.gates import Judged, Verdict
     from nociband_convert.parity.bits import Compared
@@ -59,7 +60,9 @@ class Stages:
 def cost(made: Converted) -> dict[str, Any] | str:
     """Figures of one window on the emulated Cortex-M4F, or in words which tools are not there to take them.
 
-    Raises EnvironmentProblem when the tools are there and fail: what does not compile has not passed its gates.
+    With them "unlike_litert": how many of its logits LiteRT's reference kernels have otherwise, which is where the assembly is
+    judged; what runs on this machine are the readable forms. Raises EnvironmentProblem when the tools are there and fail: what
+    does not compile has not passed its gates.
     """
     from nociband_tools.bench import image, kernels, windows
 
@@ -68,7 +71,17 @@ def cost(made: Converted) -> dict[str, Any] | str:
         return f"no {', '.join(missing)}"
     with TemporaryDirectory(prefix="nociband-convert-") as name:
         built = image.build_arm(made.network, made.packing, Path(name))
-        return kernels.figures(built, made.macs, windows.for_scheme(windows.fixed(), made.scheme))
+        window = windows.for_scheme(windows.fixed(), made.scheme)
+        figures = kernels.figures(built, made.macs, window)
+    expected = _reference(made).logits(window).tolist()
+    return {**figures, "unlike_litert": sum(a != b for a, b in zip(figures.pop("logits"), expected, strict=False))}
+
+
+def _reference(made: Converted) -> Model:
+    from nociband.inference import GRAPHS, Model
+    from nociband.manifest import Manifest
+
+    return Model(Manifest.from_json(made.files["manifest.json"]), {name: made.files[f"{name}.tflite"] for name in GRAPHS})
 
 
 def gates_table(verdicts: Sequence[Verdict], title: str) -> Any:

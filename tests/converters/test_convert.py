@@ -8,11 +8,13 @@ import importlib.util
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from _m4 import needs_emulator
 from _nn import MODELS, random_windows
 from _trained import write
 from click.testing import Result
@@ -20,12 +22,13 @@ from typer.testing import CliRunner
 
 import nociband_convert
 from nociband.errors import EnvironmentProblem, ModelError, SpecError
-from nociband.inference import Model
+from nociband.inference import GRAPHS, Model
 from nociband.spec import SPEC
 from nociband.windows import BASELINE_Q, WindowTwin
-from nociband_convert import Scheme, calibration, gates, manifest, regenerate, source, tflite, to_onnx, to_tflite
+from nociband_convert import Scheme, calibration, gates, manifest, regenerate, source, tflite, to_c, to_onnx, to_tflite
 from nociband_convert.graphs import scales
 from nociband_convert.parity import bits, quality
+from nociband_tools import conversion
 from nociband_tools.cli import build_app
 
 FILES = {"eda.tflite", "emg.tflite", "head.tflite", "manifest.json", "nb_model_data.c"}
@@ -171,7 +174,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, out: Path, cost: dict[str, int] | str,
     return CliRunner().invoke(build_app(), ["convert", "build/models/made", "--out", str(out), *options], env={"COLUMNS": "200"})
 
 
-CHEAP = {"instructions_per_window": 700_000, "flash_bytes": 20_000, "ram_bytes": 5_000}
+CHEAP = {"instructions_per_window": 700_000, "flash_bytes": 20_000, "ram_bytes": 5_000, "unlike_litert": 0}
 
 
 @pytest.mark.parametrize(("agreement", "accuracy", "cost", "words"), [
@@ -180,6 +183,7 @@ CHEAP = {"instructions_per_window": 700_000, "flash_bytes": 20_000, "ram_bytes":
     (0.995, 0.9, CHEAP | {"instructions_per_window": 9_000_000}, "int16x8 fails at instructions per window"),
     (0.995, 0.9, CHEAP | {"flash_bytes": 900_000}, "int16x8 fails at flash bytes"),
     (0.995, 0.9, CHEAP | {"ram_bytes": 90_000}, "int16x8 fails at ram bytes"),
+    (0.995, 0.9, CHEAP | {"unlike_litert": 1}, "int16x8 fails at emulated logits unlike LiteRT"),
 ])
 def test_a_failed_gate_is_exit_status_1_and_a_table_and_nothing_is_written(
         monkeypatch: pytest.MonkeyPatch, tmp_path: Path, agreement: float, accuracy: float, cost: dict[str, int],
@@ -193,19 +197,32 @@ def test_a_failed_gate_is_exit_status_1_and_a_table_and_nothing_is_written(
 
 def test_limits_themselves_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     most = gates.limits()["cost"]["fast"]
-    done = _run(monkeypatch, tmp_path / "out", {c: most[f"{c}_max"] for c in gates.COSTS}, {"int16x8": _converted(0.99, 0.89)})
+    cost = CHEAP | {c: most[f"{c}_max"] for c in gates.COSTS}
+    done = _run(monkeypatch, tmp_path / "out", cost, {"int16x8": _converted(0.99, 0.89)})
     assert done.exit_code == 0 and (tmp_path / "out/nb_model_data.c").read_bytes() == b"int x;"
 
 
 def test_what_nobody_measured_is_not_called_passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     done = _run(monkeypatch, tmp_path / "out", "no arm-none-eabi-gcc", {"int16x8": _converted(0.995, 0.9)})
-    assert done.exit_code == 0 and done.output.count("not judged: no arm-none-eabi-gcc") == 3
+    assert done.exit_code == 0 and done.output.count("not judged: no arm-none-eabi-gcc") == 4
     assert done.output.count("passed") == 3
 
 
 def test_c_that_differs_from_litert_is_a_failed_gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     done = _run(monkeypatch, tmp_path / "out", CHEAP, {"int16x8": _converted(0.995, 0.9, unlike=1)})
     assert done.exit_code == 1 and "int16x8 fails at windows unlike LiteRT" in done.output and not (tmp_path / "out").exists()
+
+
+@needs_emulator
+@pytest.mark.parametrize("wrong", ["add r0,r0,r1", "sub r0,r0,r1"])
+def test_assembly_that_differs_from_litert_is_counted(wrong: str) -> None:
+    folder, right = MODELS[0], "add r0,r0,r1"  # f * c + i * g
+    files = {p.name: p.read_bytes() for p in folder.iterdir()}
+    network = to_c.network({n: tflite.read(folder / f"{n}.tflite") for n in GRAPHS}).text
+    assert right in network
+    made = replace(_converted(1.0, 1.0), files=files, network=network.replace(right, wrong))
+    cost = conversion.cost(made)
+    assert isinstance(cost, dict) and (cost["unlike_litert"] > 0) == (wrong != right)
 
 
 def test_a_dry_run_judges_and_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

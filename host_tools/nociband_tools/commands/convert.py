@@ -142,7 +142,7 @@ def _convert(source: Path, scheme: str, packing: str, stages: Any) -> tuple[Conv
     made = convert(source, scheme, packing, stages.begin)  # type: ignore[arg-type]
     stages.begin("cost, on the emulated Cortex-M4F")
     cost = conversion.cost(made)
-    verdicts = (*made.judge(), *gates.judge_cost(cost, made.packing))
+    verdicts = (*made.judge(), gates.judge_emulated(cost), *gates.judge_cost(cost, made.packing))
     return made, gates.Judged(made.quality, verdicts, None if isinstance(cost, str) else cost)
 
 
