@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from _nn import MODELS, Builder, schema
+from _s0 import lstm_step, step_file
 from _tflite_files import GOOD, SECONDS_MAX, add, changed, packed, refused, without_options
 from _tflite_seeds import BRANCH_HIDDEN, branch, options
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from nociband.errors import ModelError
 from nociband_convert import tflite
+from nociband_convert.graphs import lstm
 from nociband_convert.operations import GraphWriter
 
 BYTES_MAX = 300e6
@@ -277,6 +279,28 @@ def test_constants_that_many_operations_share(tmp_path: Path) -> None:
     for x, y in zip(tensors, tensors[1:], strict=False):
         model.op("FULLY_CONNECTED", [x, weights], [y], options("FullyConnected"))
     refused(tmp_path / "model.tflite", model.finish(tensors[:1], tensors[-1:]), "6 MiB of constants")
+
+
+# --- found by fuzzing -----------------------------------------------------------------------------------------------------
+
+
+def test_a_step_whose_sizes_do_not_belong_together(tmp_path: Path) -> None:
+    """x as long as two million where the weights have two columns for it: the unrolled assembly took memory and time for all."""
+    path = tmp_path / "step.tflite"
+    step_file(path, lstm_step(2, 4, seed=1))
+    lstm.find(tflite.read(path))
+    path.write_bytes(changed(path.read_bytes(), put("tensors.0.shape", [1 << 20, 2])))
+    graph = tflite.read(path)
+    assert graph.tensors[graph.inputs["x"]].size == 1 << 21
+    with pytest.raises(ModelError, match="its sizes do not belong together .x has 2097152 elements, h 4"):
+        lstm.find(graph)
+
+
+def test_a_step_too_wide_to_unroll(tmp_path: Path) -> None:
+    width = lstm.WIDTH_MAX - 4
+    assert lstm.find(step_file(tmp_path / "step.tflite", lstm_step(width, 4, seed=1))).inputs == width
+    with pytest.raises(ModelError, match="1026 elements together, at most 1024 are possible; make the LSTM smaller"):
+        step_file(tmp_path / "step.tflite", lstm_step(width + 2, 4, seed=1))
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

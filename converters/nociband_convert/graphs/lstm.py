@@ -13,6 +13,8 @@ from nociband.errors import ModelError
 from nociband_convert.tflite import Graph, Op
 
 GATES = ("i", "f", "g", "o")  # PyTorch's order, and that of the packed weights
+WIDTH_MAX = 1024
+"""Elements of x and h together; the kernel's assembly is unrolled over them."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def find(graph: Graph) -> LstmStep:
     step = LstmStep(graph, x, h, c, made["h_next"].outputs[0], sums[0].outputs[0], made["kept"].outputs[0],
                     made["added"].outputs[0], squashed.outputs[0], layers)
     _check_joined(step)
+    _check_sizes(step)
     return step
 
 
@@ -113,6 +116,17 @@ def _check_joined(step: LstmStep) -> None:
         parts.append(rescaled.inputs[0] if rescaled is not None and rescaled.kind == "QUANTIZE" else number)
     if parts != [step.x, step.h]:
         raise _not_a_step(step.graph, "the gates do not take x, then h")
+
+
+def _check_sizes(step: LstmStep) -> None:
+    tensors, width = step.graph.tensors, step.inputs + step.units
+    states = (step.c, step.h_next, step.c_next, step.kept, step.added, step.cell_tanh, *step.preactivations)
+    fit = tensors[step.joined].size == width and all(tensors[t].size == step.units for t in states)
+    if not fit or any(tensors[gate.inputs[1]].shape != (step.units, width) for gate in step.gates):
+        raise _not_a_step(step.graph, f"its sizes do not belong together (x has {step.inputs} elements, h {step.units})")
+    if width > WIDTH_MAX:
+        raise ModelError(f"{step.graph.name}: x and h have {width} elements together, at most {WIDTH_MAX} are possible; make the "
+                         "LSTM smaller")
 
 
 def _not_a_step(graph: Graph, why: str) -> ModelError:
