@@ -34,9 +34,9 @@ RSS_MIB_MAX = 2048
 ROUND_SECONDS = 240
 """Then a new process goes on with the same corpus: Atheris keeps what instrumented comparisons compared, kilobytes a run."""
 INSTRUMENTED = ["nociband_convert"]
-NOT_INSTRUMENTED = [f"nociband_convert.{name}" for name in ("arithmetic.activation", "arithmetic.lookup", "arithmetic.lstm_curves",
-                                                            "arithmetic.softmax", "kernels.assembly", "kernels.assembly_attention",
-                                                            "kernels.lstm_int8_assembly")]
+NOT_INSTRUMENTED = [f"nociband_convert.{name}" for name in (
+    "arithmetic.activation", "arithmetic.lookup", "arithmetic.lstm_curves", "arithmetic.softmax", "kernels.assembly",
+    "kernels.assembly_attention", "kernels.lstm_int8_assembly")]
 """What only computes with whole arrays or writes line after line, and decides nothing by the file."""
 REPORT_EVERY = 250
 INPUT_BYTES_MAX = 16384
