@@ -22,6 +22,7 @@ def nociband(monkeypatch, *arguments: str) -> int:
     return stop.value.code or 0
 
 
+@pytest.mark.slow
 def test_train_reports_and_writes(monkeypatch, tmp_path, capsys):
     arguments = ["train", "--dataset", "synthetic", "--task", "pain5", "--out", str(tmp_path / "m"), "--people", "3",
                  "--seconds", "120", "--epochs", "1", "--hidden", "2", "--evaluation", str(tmp_path / "result.json")]
