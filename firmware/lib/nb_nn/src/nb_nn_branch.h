@@ -1,7 +1,7 @@
 /* A branch of S0 over one window, in the int16x8 scheme: LSTM from zero state, attention, mean and maximum over time.
 
-   Called by generated code (nociband_convert.kernels.branch). A hidden state is used as soon as the attention's convolution has seen
-   enough after it, so that only a few rows are ever kept. Bit-identical to the operations of the graphs: REDUCE_MAX, MEAN,
+   Called by generated code (nociband_convert.kernels.branch). A hidden state is used as soon as the attention's convolution has
+   seen enough after it, so that only a few rows are ever kept. Bit-identical to the operations of the graphs: REDUCE_MAX, MEAN,
    CONCATENATION, CONV_2D, LOGISTIC, MUL, MEAN, REDUCE_MAX in LiteRT's reference kernels. */
 #ifndef NB_NN_BRANCH_H
 #define NB_NN_BRANCH_H

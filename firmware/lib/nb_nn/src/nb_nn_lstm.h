@@ -1,8 +1,8 @@
 /* One step of an LSTM in the int16x8 scheme, all four gates of a hidden unit at a time.
 
-   Called by nb_nn_branch with what nociband_convert.kernels.lstm_kernel packed. Bit-identical to LiteRT's reference kernels running the
-   step's graph, given the scales that nociband_convert.graphs.scales sets: x and h on one scale; the gates on it times a power of two,
-   so coarse that a table of every value fits; the cell and what is added to it on one power of two.
+   Called by nb_nn_branch with what nociband_convert.kernels.lstm_kernel packed. Bit-identical to LiteRT's reference kernels
+   running the step's graph, given the scales that nociband_convert.graphs.scales sets: x and h on one scale; the gates on it
+   times a power of two, so coarse that a table of every value fits; the cell and what is added to it on one power of two.
 
    A row is int16 x[], h[], c[] without gaps, x padded to an even count. A step reads row 0 and writes h and c of row 1.
    The stream has for each unit, gates in the order i, f, g, o: four biases (int32); the weights of two (wide) or four (packed)

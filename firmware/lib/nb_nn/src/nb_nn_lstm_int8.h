@@ -1,8 +1,8 @@
 /* LiteRT's integer LSTM over a window: int8 input and hidden state, int16 gates and cell state, int8 weights, zero points 0.
    The same bits as its reference kernel of UNIDIRECTIONAL_SEQUENCE_LSTM (tests/parity/test_nn_lstm_int8.py).
 
-   Called by the C that nociband_convert.kernels.lstm_int8 generates. What the generator proves, and this relies on: sums times their
-   left shift fit 32 bits, right shifts are at most 31, the output's factor is below 1.
+   Called by the C that nociband_convert.kernels.lstm_int8 generates. What the generator proves, and this relies on: sums times
+   their left shift fit 32 bits, right shifts are at most 31, the output's factor is below 1.
 
    The stream has for each hidden unit, gates in the order i, f, g, o: the weights of two (wide) or four (packed) neighbouring
    values of h at a time, a word a gate; four biases (int32); the weights of two values of x at a time. A wide word is two
