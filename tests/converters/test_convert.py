@@ -245,6 +245,14 @@ def test_what_a_converted_folder_has_decided_cannot_be_chosen(option: list[str],
     assert done.exit_code == 2 and words in done.output
 
 
+@pytest.mark.parametrize(("options", "words"), [
+    (["--scheme", "int8", "--dry-run"], "leave --dry-run out"), ([], "add --scheme int8"),
+])
+def test_fine_tuning_is_for_int8_and_writes(options: list[str], words: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(build_app(), ["convert", str(tmp_path), "--fine-tune", *options], env={"COLUMNS": "200"})
+    assert done.exit_code == 2 and words in done.output and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("of_int16x8", "of_int8", "chosen", "why"), [
     ((0.999, 0.90, 700), (0.980, 0.90, 900), "int16x8", "better in quality at equal or lower cost"),
     ((0.999, 0.90, 900), (0.980, 0.90, 600), "int16x8", "for 50% more instructions"),

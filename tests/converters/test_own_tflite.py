@@ -52,7 +52,7 @@ def small(path: Path, kind: str = "LOGISTIC") -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on PATH: install build-essential")
 def test_the_guides_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gestures.py").write_text(block("python"))

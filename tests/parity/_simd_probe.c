@@ -15,9 +15,6 @@ void PROBE(uint32_t a, uint32_t b, uint32_t c, uint32_t y[PROBES])
     y[n++] = nb_simd_pack(sa, sb);
     y[n++] = nb_simd_pack_high(a, b);
     y[n++] = (uint32_t)nb_smlad(a, b, sc);
-    const int64_t wide = nb_smlald(a, b, ((int64_t)sc << 20) + sa);
-    y[n++] = (uint32_t)wide;
-    y[n++] = (uint32_t)(wide >> 32);
     y[n++] = (uint32_t)nb_smlabb(a, b, sc);
     y[n++] = (uint32_t)nb_smlabt(a, b, sc);
     y[n++] = (uint32_t)nb_smlatb(a, b, sc);
@@ -27,7 +24,6 @@ void PROBE(uint32_t a, uint32_t b, uint32_t c, uint32_t y[PROBES])
     y[n++] = nb_sxtab16(b, a);
     y[n++] = nb_sxtab16_ror8(b, a);
     y[n++] = nb_max16(a, b);
-    y[n++] = nb_min16(a, b);
     y[n++] = (uint32_t)nb_ssat(sa, 8);
     y[n++] = (uint32_t)nb_ssat(sa, 16);
     y[n++] = (uint32_t)nb_ssat(sa >> 8, 16);

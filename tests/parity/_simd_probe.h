@@ -2,6 +2,6 @@
 #define SIMD_PROBE_H
 #include <stdint.h>
 
-enum { PROBES = 29 };
+enum { PROBES = 26 };
 
 #endif

@@ -103,13 +103,13 @@ def test_a_scheme_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.name)
 def test_an_older_runtime_that_rounds_otherwise_is_refused(path: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tflite_runtime")
+    pytest.importorskip("tflite_runtime", reason="tflite-runtime is not installed; make setup-all brings it")
     problem = without_litert(path, _saved(tmp_path, 1))["problem"]
     assert "FULLY_CONNECTED" in problem and "tflite-runtime 2.14.0" in problem and "pip install 'ai-edge-litert" in problem
 
 
 def test_an_older_runtime_serves_a_model_that_it_computes_rightly(tmp_path: Path) -> None:
-    pytest.importorskip("tflite_runtime")
+    pytest.importorskip("tflite_runtime", reason="tflite-runtime is not installed; make setup-all brings it")
     windows, folder = _saved(tmp_path, 60), int8_folder(tmp_path / "one", one_scale=True)
     found = without_litert(folder, windows)
     assert found["runtime"] == "tflite-runtime 2.14.0 (BUILTIN_REF)"

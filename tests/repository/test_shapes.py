@@ -116,7 +116,8 @@ def test_the_single_file_is_the_three_in_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_tensorflow_lite_micro_runs_the_single_file(name: str) -> None:
-    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime",
+                                  reason="tflite-micro is not installed; make setup-all brings it")
     content = (shapes.BENCH / f"{name}.tflite").read_bytes()
     micro, lite = runtime.Interpreter.from_bytes(content, arena_size=100_000), window("it", {"it": content})
     for inputs in random_inputs(12, 6):

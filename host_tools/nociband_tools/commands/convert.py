@@ -62,6 +62,9 @@ def command(
     if fine_tune and (source.suffix == ".tflite" or (source / "manifest.json").is_file()):
         raise typer.BadParameter(f"{source} has been quantised; give the trained folder (build/models/NAME)",
                                  param_hint="--fine-tune")
+    if fine_tune and (dry_run or scheme in (None, Scheme.INT16X8)):
+        raise typer.BadParameter("it writes quantised.pt; leave --dry-run out" if dry_run else
+                                 "it is for int8; add --scheme int8 (or best)", param_hint="--fine-tune")
     if source.suffix == ".tflite":
         if scheme or packing:
             raise typer.BadParameter("a .tflite file has been quantised: its scheme is the file's, its weights stay int8",

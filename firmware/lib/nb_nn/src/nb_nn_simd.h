@@ -76,16 +76,6 @@ static inline int32_t nb_smlad(uint32_t a, uint32_t b, int32_t sum)
 #endif
 }
 
-/* The same into 64 bits. */
-static inline int64_t nb_smlald(uint32_t a, uint32_t b, int64_t sum)
-{
-#if NB_NN_DSP
-    return __smlald((int16x2_t)a, (int16x2_t)b, sum);
-#else
-    return sum + nb_simd_low(a) * nb_simd_low(b) + (int64_t)(nb_simd_high(a) * nb_simd_high(b));
-#endif
-}
-
 /* sum + a product of halves (B low, T high; a's first), modulo 2^32. The compiler knows these forms. */
 static inline int32_t nb_smlabb(uint32_t a, uint32_t b, int32_t sum)
 {
@@ -149,7 +139,7 @@ static inline uint32_t nb_sxtab16_ror8(uint32_t add, uint32_t v)
 #endif
 }
 
-/* The larger, and the smaller, of each half, signed (SSUB16 and SEL). */
+/* The larger of each half, signed (SSUB16 and SEL). */
 static inline uint32_t nb_max16(uint32_t a, uint32_t b)
 {
 #if NB_NN_DSP
@@ -158,17 +148,6 @@ static inline uint32_t nb_max16(uint32_t a, uint32_t b)
 #else
     return nb_simd_pack(nb_simd_low(a) > nb_simd_low(b) ? nb_simd_low(a) : nb_simd_low(b),
                         nb_simd_high(a) > nb_simd_high(b) ? nb_simd_high(a) : nb_simd_high(b));
-#endif
-}
-
-static inline uint32_t nb_min16(uint32_t a, uint32_t b)
-{
-#if NB_NN_DSP
-    (void)__ssub16((int16x2_t)a, (int16x2_t)b);
-    return __sel((uint8x4_t)b, (uint8x4_t)a);
-#else
-    return nb_simd_pack(nb_simd_low(a) < nb_simd_low(b) ? nb_simd_low(a) : nb_simd_low(b),
-                        nb_simd_high(a) < nb_simd_high(b) ? nb_simd_high(a) : nb_simd_high(b));
 #endif
 }
 
