@@ -14,9 +14,10 @@ from typing import Any
 
 from nociband.errors import ModelError
 from nociband.spec import SPEC
+from nociband_convert.c_text import c_array
 from nociband_convert.kernels import branch, lstm_int8
 from nociband_convert.kernels.lstm_kernel import Packing, table_constants
-from nociband_convert.operations import GraphWriter, c_array
+from nociband_convert.operations import GraphWriter
 from nociband_convert.tflite import MALFORMED, Graph
 
 BRANCHES = ("eda", "emg")

@@ -12,10 +12,10 @@ import numpy as np
 
 from nociband.errors import ModelError
 from nociband_convert.arithmetic import quantise
+from nociband_convert.c_text import c_array, c_scale
 from nociband_convert.graphs import lstm
 from nociband_convert.kernels import assembly_attention, lstm_kernel
 from nociband_convert.kernels.lstm_kernel import Kernel, Packing
-from nociband_convert.operations import c_array, c_scale
 from nociband_convert.tflite import Graph, Op
 
 ROWS = 8                   # NB_NN_BRANCH_ROWS

@@ -15,9 +15,9 @@ import numpy as np
 
 from nociband.errors import ModelError
 from nociband_convert.arithmetic import lstm_curves, quantise
+from nociband_convert.c_text import c_array
 from nociband_convert.graphs.lstm_graph import GATES
 from nociband_convert.kernels import lstm_int8_assembly as assembly
-from nociband_convert.operations.writer import c_array
 from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
 
 PACKINGS = ("fast", "small")

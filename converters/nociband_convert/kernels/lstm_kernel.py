@@ -14,9 +14,9 @@ import numpy as np
 
 from nociband.errors import ModelError
 from nociband_convert.arithmetic import activation, quantise
+from nociband_convert.c_text import c_array, c_scale
 from nociband_convert.graphs.lstm import LstmStep
 from nociband_convert.kernels import assembly
-from nociband_convert.operations import c_array, c_scale
 
 Packing = Literal["fast", "small"]
 SIGMOID_REACH, TANH_REACH, CELL_SEGMENTS = 1024, 512, 256

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nociband_convert.arithmetic import lookup, quantise, softmax
+from nociband_convert.c_text import c_array
 from nociband_convert.operations.arena import renames
 from nociband_convert.operations.blocks import broadcast, c_struct, suffix
 from nociband_convert.operations.shape import rename
-from nociband_convert.operations.writer import GraphWriter, c_array, writes
+from nociband_convert.operations.writer import GraphWriter, writes
 from nociband_convert.tflite import Op
 
 _INT16_STEP = 2.0**-15

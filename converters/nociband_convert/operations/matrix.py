@@ -14,7 +14,8 @@ import numpy as np
 from nociband.errors import ModelError
 from nociband_convert.arithmetic import rounding
 from nociband_convert.arithmetic.quantise import INT32_MAX, Channel, quantise_multiplier
-from nociband_convert.operations.writer import GraphWriter, c_scale, writes
+from nociband_convert.c_text import c_scale
+from nociband_convert.operations.writer import GraphWriter, writes
 from nociband_convert.tflite import Graph, Op
 
 _SAME, _VALID = 0, 1

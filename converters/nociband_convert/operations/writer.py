@@ -14,10 +14,10 @@ import numpy as np
 
 from nociband.errors import ModelError
 from nociband_convert.arithmetic import quantise
+from nociband_convert.c_text import c_array, c_scale
 from nociband_convert.operations.arena import plan
 from nociband_convert.tflite import MALFORMED, Graph, Op, Tensor
 
-_WIDTH = 118
 _Writer = TypeVar("_Writer", bound="Callable[[GraphWriter, Op], None]")
 _WRITERS: dict[str, Callable[[GraphWriter, Op], None]] = {}
 _IN_PLACE: set[str] = set()
@@ -25,23 +25,6 @@ _SCRATCH: dict[str, Callable[[Graph, Op], int]] = {}
 _RANGES = {"int8": (-128, 127), "int16": (-32768, 32767)}
 _CLAMPS: dict[int, tuple[float | None, float | None]] = {0: (None, None), 1: (0.0, None), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
 """By ActivationFunctionType: NONE, RELU, RELU_N1_TO_1, RELU6."""
-
-
-def c_array(declaration: str, values: Iterable[object]) -> str:
-    """`static const <declaration> = {values};`, wrapped."""
-    lines, line = [], "   "
-    for v in values:
-        item = f" {v},"
-        if len(line) + len(item) > _WIDTH:
-            lines.append(line)
-            line = "   "
-        line += item
-    return "\n".join([f"static const {declaration} = {{", *lines, line, "};"])
-
-
-def c_scale(scale: tuple[int, int]) -> str:
-    """A nb_nn_scale_t or nb_nn_channel_t."""
-    return f"{{{scale[0]}, {scale[1]}}}"
 
 
 def writes(kind: str, in_place: bool = False, scratch: Callable[[Graph, Op], int] | None = None) -> Callable[[_Writer], _Writer]:
